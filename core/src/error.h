@@ -1,0 +1,14 @@
+/* How a failure is said: a code and one sentence. Knows nothing of what failed. */
+#ifndef KNOCKER_ERROR_H
+#define KNOCKER_ERROR_H
+
+#include "knocker.h"
+
+/* Writes code and sentence into `error` (NULL is fine) and returns the code. Long texts are cut at a character, never overrun. */
+int32_t fail(knocker_error *error, int32_t code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int32_t fail_memory(knocker_error *error);
+
+/* For messages: "%.*s" takes QUOTED(bytes), at most 60 bytes of it. */
+#define QUOTED(b) ((b).len < 60 ? (int)(b).len : 60), ((b).data ? (const char *)(b).data : "")
+
+#endif
