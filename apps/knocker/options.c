@@ -1,0 +1,284 @@
+/* Reads the command line: one table of options, each command takes some of them. Owns numbers,
+ * times and complaints about what was given; knows no command. A value that may be a secret given
+ * in the wrong place is never repeated. */
+#include "app.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef enum { KIND_SWITCH, KIND_WORD, KIND_NUMBER, KIND_TIME, KIND_LIST } option_kind;
+
+typedef struct {
+	const char *name;
+	option_kind kind;
+	option_bit bit;
+	size_t offset; /* of the member of `options` that it sets; unused by KIND_LIST */
+	const char *value;
+	const char *meaning;
+} option;
+
+#define AT(member) offsetof(options, member)
+
+static const option option_table[] = {
+	{"db", KIND_WORD, OPTION_DB, AT(db), "FILE", "the database; else $KNOCKER_DB, else knocker.db"},
+	{"status", KIND_WORD, OPTION_STATUS, AT(status), "STATUS",
+     "only: received, processing, handled, failed, dead, ignored"},
+	{"endpoint", KIND_WORD, OPTION_ENDPOINT, AT(endpoint), "NAME", "only of this endpoint"},
+	{"type", KIND_WORD, OPTION_TYPE, AT(type), "TYPE", "only of this event type"},
+	{"event", KIND_NUMBER, OPTION_EVENT, AT(event), "ID", "only deliveries of this event"},
+	{"orphaned", KIND_SWITCH, OPTION_ORPHANED, AT(orphaned), NULL,
+     "only deliveries that made no event: refused ones and handshakes"},
+	{"invalid", KIND_SWITCH, OPTION_INVALID, AT(invalid), NULL,
+     "only deliveries whose signature is not valid, or was not checked"},
+	{"since", KIND_TIME, OPTION_SINCE, AT(since_s), "TIME",
+     "received at or after: 15m, 2h, 7d ago, 2026-01-31, 2026-01-31T14:30 (UTC), Unix seconds"},
+	{"limit", KIND_NUMBER, OPTION_LIMIT, AT(limit), "N", "at most so many, 1 to 1000 (20)"},
+	{"before", KIND_NUMBER, OPTION_BEFORE, AT(before), "ID", "the next page: ids below this one"},
+	{"raw", KIND_SWITCH, OPTION_RAW, AT(raw), NULL, "write the body alone, byte for byte"},
+	{"reason", KIND_WORD, OPTION_REASON, AT(reason), "TEXT", "why, for whoever asks later"},
+	{"provider", KIND_WORD, OPTION_PROVIDER, AT(provider), "NAME",
+     "a built-in: see knocker providers"},
+	{"scheme", KIND_WORD, OPTION_SCHEME, AT(scheme), "FILE",
+     "a scheme of your own, as JSON, in place of --provider"},
+	{"secret-env", KIND_LIST, OPTION_SECRET_ENV, 0, "NAME",
+     "an environment variable that holds a secret; several: all are tried, the first signs"},
+	{"secret-file", KIND_LIST, OPTION_SECRET_FILE, 0, "FILE", "a file that holds a secret"},
+	{"option", KIND_LIST, OPTION_OPTION, 0, "NAME=VALUE",
+     "an option of the provider: tolerance_s=600"},
+	{"url", KIND_WORD, OPTION_URL, AT(url), "URL",
+     "the provider's option url, for those that sign it"},
+	{"method", KIND_WORD, OPTION_METHOD, AT(method), "METHOD", "of the request (POST)"},
+	{"header", KIND_LIST, OPTION_HEADER, 0, "'NAME: VALUE'", "a header of the request; any number"},
+	{"query", KIND_WORD, OPTION_QUERY, AT(query), "TEXT", "the raw query string, without ?"},
+	{"body", KIND_WORD, OPTION_BODY, AT(body), "FILE",
+     "the body, exactly as it is; - reads standard input"},
+	{"data", KIND_WORD, OPTION_DATA, AT(data), "TEXT", "the body, here"},
+	{"at", KIND_TIME, OPTION_AT, AT(at_s), "TIME",
+     "as if it were then: 10m (ago), Unix seconds, a date"},
+	{"times", KIND_NUMBER, OPTION_TIMES, AT(times), "N", "send the same request N times (1)"},
+	{"forge", KIND_SWITCH, OPTION_FORGE, AT(forge), NULL, "damage the signature"},
+	{"timeout", KIND_NUMBER, OPTION_TIMEOUT, AT(timeout_s), "SECONDS", "give up on an answer (30)"},
+	{"json", KIND_SWITCH, OPTION_JSON, AT(json), NULL, "one JSON object a line"},
+	{"help", KIND_SWITCH, OPTION_HELP, AT(help), NULL, "this text"},
+};
+
+#define OPTION_COUNT (sizeof option_table / sizeof option_table[0])
+
+/* Whole digits, and nothing but them, up to 2^62: no sign, so no option can be taken for a number.
+ */
+static bool number_read(const char *words, int64_t *out)
+{
+	int64_t number = 0;
+
+	if (*words == '\0' || strlen(words) > 18)
+		return false;
+	for (; *words != '\0'; words++) {
+		if (*words < '0' || *words > '9')
+			return false;
+		number = number * 10 + (*words - '0');
+	}
+	*out = number;
+	return true;
+}
+
+/* 90s, 15m, 2h, 7d: so long ago. */
+static bool time_read_ago(const char *words, int64_t *out)
+{
+	static const struct {
+		char unit;
+		int64_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	char digits[12];
+	size_t len = strlen(words), i;
+	int64_t number;
+
+	if (len < 2 || len > sizeof digits - 1)
+		return false;
+	memcpy(digits, words, len - 1);
+	digits[len - 1] = '\0';
+	if (!number_read(digits, &number) || number > 1000000000)
+		return false;
+	for (i = 0; i < sizeof units / sizeof units[0]; i++) {
+		if (words[len - 1] == units[i].unit) {
+			*out = (int64_t)time(NULL) - number * units[i].seconds;
+			return *out > 0;
+		}
+	}
+	return false;
+}
+
+static bool time_read_date(const char *words, int64_t *out)
+{
+	static const char *const forms[] = {"%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S",
+	                                    "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"};
+	size_t i;
+
+	for (i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		struct tm parts = {0};
+		const char *rest = strptime(words, forms[i], &parts);
+
+		if (rest != NULL && (*rest == '\0' || strcmp(rest, "Z") == 0)) {
+			*out = (int64_t)timegm(&parts);
+			return *out > 0;
+		}
+	}
+	return false;
+}
+
+static bool time_read(const char *words, int64_t *out)
+{
+	return (number_read(words, out) && *out > 0) || time_read_ago(words, out) ||
+	       time_read_date(words, out);
+}
+
+static const option *option_find(const char *name, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < OPTION_COUNT; i++) {
+		if (strlen(option_table[i].name) == len && memcmp(option_table[i].name, name, len) == 0)
+			return &option_table[i];
+	}
+	return NULL;
+}
+
+static int option_unknown(const char *name, size_t len)
+{
+	if (len == 6 && memcmp(name, "secret", len) == 0)
+		return complain(
+			EXIT_USAGE,
+			"there is no --secret: an argument can be read by every user of the machine; "
+			"use --secret-env NAME or --secret-file FILE");
+	return complain(EXIT_USAGE, "there is no option --%.*s", (int)(len < 60 ? len : 60), name);
+}
+
+static int option_set_list(const option *which, const char *value, options *o)
+{
+	if (o->given_count == GIVEN_MAX)
+		return complain(EXIT_USAGE, "--%s: more than %d headers, secrets and options", which->name,
+		                GIVEN_MAX);
+	o->given[o->given_count].bit = which->bit;
+	o->given[o->given_count++].value = value;
+	return EXIT_DONE;
+}
+
+static int option_set(const option *which, const char *value, options *o)
+{
+	char *member = (char *)o + which->offset;
+	bool read = true;
+
+	if (which->kind != KIND_LIST && (o->seen & which->bit) != 0)
+		return complain(EXIT_USAGE, "--%s is given twice", which->name);
+	o->seen |= which->bit;
+	switch (which->kind) {
+	case KIND_LIST:
+		return option_set_list(which, value, o);
+	case KIND_WORD:
+		*(const char **)(void *)member = value;
+		break;
+	case KIND_SWITCH:
+		*(int64_t *)(void *)member = 1;
+		break;
+	case KIND_NUMBER:
+		read = number_read(value, (int64_t *)(void *)member) && *(int64_t *)(void *)member > 0;
+		break;
+	case KIND_TIME:
+		read = time_read(value, (int64_t *)(void *)member);
+		break;
+	}
+	if (!read)
+		return complain(EXIT_USAGE, "--%s: '%s' is no %s", which->name, value,
+		                which->kind == KIND_TIME ? "time: give 15m, 2h, 7d, a date or Unix seconds"
+		                                         : "number from 1 up");
+	return EXIT_DONE;
+}
+
+/* `at` stands on an argument that begins with "--"; it is moved past the value where that is the
+ * next one. */
+static int option_read(int count, char **arguments, int *at, options *o)
+{
+	const char *name = arguments[*at] + 2, *value = strchr(name, '=');
+	size_t len = value != NULL ? (size_t)(value - name) : strlen(name);
+	const option *which = option_find(name, len);
+
+	if (which == NULL)
+		return option_unknown(name, len);
+	if (which->kind == KIND_SWITCH) {
+		if (value != NULL)
+			return complain(EXIT_USAGE, "--%s takes no value", which->name);
+		return option_set(which, NULL, o);
+	}
+	if (value != NULL)
+		return option_set(which, value + 1, o);
+	if (*at + 1 >= count)
+		return complain(EXIT_USAGE, "--%s needs a value: %s", which->name, which->value);
+	return option_set(which, arguments[++*at], o);
+}
+
+int options_read(int count, char **arguments, options *o)
+{
+	bool words_only = false;
+	int at, code = EXIT_DONE;
+
+	for (at = 1; at < count && code == EXIT_DONE; at++) {
+		const char *argument = arguments[at];
+
+		if (!words_only && strcmp(argument, "--") == 0)
+			words_only = true;
+		else if (!words_only && strcmp(argument, "-h") == 0)
+			o->help = 1;
+		else if (!words_only && strncmp(argument, "--", 2) == 0)
+			code = option_read(count, arguments, &at, o);
+		else if (!words_only && argument[0] == '-')
+			code = complain(EXIT_USAGE, "there is no option %.2s", argument);
+		else if (o->word_count == WORDS_MAX)
+			code = complain(EXIT_USAGE, "one word too many: '%.60s'", argument);
+		else
+			o->words[o->word_count++] = argument;
+	}
+	return code;
+}
+
+int options_check(options *o, const command *c)
+{
+	size_t i;
+
+	for (i = 0; i < OPTION_COUNT; i++) {
+		if ((o->seen & option_table[i].bit & ~c->takes & ~(uint32_t)OPTION_HELP) != 0)
+			return complain(EXIT_USAGE, "%s takes no --%s; see knocker %s --help", c->name,
+			                option_table[i].name, c->name);
+	}
+	if (c->word == NULL && o->word_count > 1)
+		return complain(EXIT_USAGE, "%s takes no '%.60s'; see knocker %s --help", c->name,
+		                o->words[1], c->name);
+	if (c->word != NULL && o->word_count < 2)
+		return complain(EXIT_USAGE, "which one? knocker %s %s", c->name, c->word);
+	if (c->word != NULL && strcmp(c->word, "ID") == 0 &&
+	    (!number_read(o->words[1], &o->id) || o->id < 1))
+		return complain(EXIT_USAGE, "'%.60s' is no id: ids are numbers from 1 up", o->words[1]);
+	if (o->limit > 1000)
+		return complain(EXIT_USAGE, "--limit: %lld is over 1000; use --before for the next page",
+		                (long long)o->limit);
+	if (o->timeout_s > 3600)
+		return complain(EXIT_USAGE, "--timeout: %lld is over 3600", (long long)o->timeout_s);
+	return EXIT_DONE;
+}
+
+void options_help(const command *c)
+{
+	char left[64];
+	size_t i;
+
+	for (i = 0; i < OPTION_COUNT; i++) {
+		const option *which = &option_table[i];
+
+		if (((c->takes | OPTION_HELP) & which->bit) == 0)
+			continue;
+		snprintf(left, sizeof left, "--%s%s%s", which->name, which->value != NULL ? " " : "",
+		         which->value != NULL ? which->value : "");
+		printf("  %-24s %s\n", left, which->meaning);
+	}
+}

@@ -1,0 +1,293 @@
+/* Rows as people and scripts read them. Knows rows and columns; knows no command and no statement.
+ */
+#include "print.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WIDTH_ELSEWHERE 100 /* columns, where the output is no terminal */
+#define WIDTH_LEAST 8       /* a cut column keeps so many */
+#define COLUMNS_MAX 16
+
+typedef struct {
+	char *shown;
+	int columns; /* of the terminal */
+} cell;
+
+typedef struct {
+	cell *cells;
+	size_t count, room;
+	int widths[COLUMNS_MAX];
+	int32_t columns;
+} grid;
+
+bool print_is_terminal(void)
+{
+	const char *kind = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL && kind != NULL &&
+	       strcmp(kind, "dumb") != 0;
+}
+
+static int print_width(void)
+{
+	struct winsize size = {0};
+
+	if (isatty(STDOUT_FILENO) == 1 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
+	    size.ws_col > 0)
+		return size.ws_col;
+	return WIDTH_ELSEWHERE;
+}
+
+const char *print_colour(show how, const char *shown)
+{
+	static const struct {
+		show how;
+		const char *word, *colour;
+	} colours[] = {
+		{SHOW_STATUS, "handled", "\033[32m"},    {SHOW_STATUS, "failed", "\033[33m"},
+		{SHOW_STATUS, "dead", "\033[31m"},       {SHOW_STATUS, "ignored", "\033[2m"},
+		{SHOW_STATUS, "processing", "\033[36m"}, {SHOW_SIGNATURE, "invalid", "\033[31m"},
+		{SHOW_SIGNATURE, "valid", "\033[32m"},   {SHOW_SIGNATURE, "unchecked", "\033[33m"},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof colours / sizeof colours[0] && print_is_terminal(); i++) {
+		if (colours[i].how == how && strcmp(colours[i].word, shown) == 0)
+			return colours[i].colour;
+	}
+	return "";
+}
+
+const char *print_plain(void)
+{
+	return print_is_terminal() ? "\033[0m" : "";
+}
+
+void print_heading(const char *heading)
+{
+	printf("%s%s%s\n", print_is_terminal() ? "\033[1m" : "", heading, print_plain());
+}
+
+void print_line(text *t)
+{
+	text_puts(t, "\n");
+	fwrite(t->data, 1, t->len, stdout);
+	text_free(t);
+}
+
+knocker_value print_value(const knocker_rows *rows, const char *name)
+{
+	knocker_value value = {0};
+	int32_t at = knocker_rows_find(rows, name);
+
+	if (at >= 0)
+		knocker_rows_value(rows, at, &value);
+	return value;
+}
+
+static void shown_time(text *out, int64_t seconds)
+{
+	time_t when = (time_t)seconds;
+	struct tm parts;
+	char line[40];
+
+	if (gmtime_r(&when, &parts) != NULL &&
+	    strftime(line, sizeof line, "%Y-%m-%d %H:%M:%SZ", &parts) > 0)
+		text_puts(out, line);
+	else
+		text_print(out, "%lld", (long long)seconds);
+}
+
+void print_shown(text *out, knocker_value value, show how)
+{
+	if (how == SHOW_SIGNATURE) {
+		text_puts(out, value.type == KNOCKER_NULL ? "unchecked"
+		               : value.integer == 1       ? "valid"
+		                                          : "invalid");
+		return;
+	}
+	switch (value.type) {
+	case KNOCKER_INTEGER:
+		if (how == SHOW_TIME)
+			shown_time(out, value.integer);
+		else if (how == SHOW_YES)
+			text_puts(out, value.integer != 0 ? "yes" : "no");
+		else
+			text_print(out, "%lld", (long long)value.integer);
+		break;
+	case KNOCKER_REAL:
+		text_print(out, "%g", value.real);
+		break;
+	case KNOCKER_TEXT:
+	case KNOCKER_BLOB:
+		text_show(out, value.bytes.data, (size_t)value.bytes.len, false);
+		break;
+	default: /* KNOCKER_NULL */
+		text_puts(out, "-");
+		break;
+	}
+}
+
+static int shown_columns(const char *shown)
+{
+	const unsigned char *at = (const unsigned char *)shown;
+	size_t left = strlen(shown), size;
+	uint32_t c = 0;
+	int columns = 0;
+
+	while (left > 0 && (size = utf8_next(at, left, &c)) > 0) {
+		columns += utf8_columns(c);
+		at += size;
+		left -= size;
+	}
+	return columns;
+}
+
+/* Pads the cell to `width` columns, or cuts it there. */
+static void cell_add(text *line, const cell *c, int width, bool pad)
+{
+	const unsigned char *at = (const unsigned char *)c->shown;
+	size_t left = strlen(c->shown), size;
+	uint32_t character = 0;
+	int used = 0, room = c->columns > width ? width - 1 : width;
+
+	while (left > 0 && (size = utf8_next(at, left, &character)) > 0 &&
+	       used + utf8_columns(character) <= room) {
+		text_add(line, at, size);
+		used += utf8_columns(character);
+		at += size;
+		left -= size;
+	}
+	if (c->columns > width) {
+		text_puts(line, "\xe2\x80\xa6");
+		used++;
+	}
+	for (; pad && used < width; used++)
+		text_puts(line, " ");
+}
+
+static void grid_add(grid *g, knocker_value value, show how)
+{
+	int32_t at = (int32_t)(g->count % (size_t)g->columns);
+	text shown = {0};
+
+	if (g->count == g->room) {
+		cell *larger = memory_new((g->room * 2 + 64) * sizeof *larger);
+
+		if (g->count > 0)
+			memcpy(larger, g->cells, g->count * sizeof *larger);
+		free(g->cells);
+		g->cells = larger;
+		g->room = g->room * 2 + 64;
+	}
+	print_shown(&shown, value, how);
+	if (shown.data == NULL)
+		text_puts(&shown, "");
+	g->cells[g->count].shown = shown.data;
+	g->cells[g->count].columns = shown_columns(shown.data);
+	if (g->cells[g->count].columns > g->widths[at])
+		g->widths[at] = g->cells[g->count].columns;
+	g->count++;
+}
+
+static void grid_free(grid *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->count; i++)
+		free(g->cells[i].shown);
+	free(g->cells);
+}
+
+/* Takes columns away from the widest text until the line fits, or nothing is left to take. */
+static void grid_fit(grid *g, const column *columns, int width)
+{
+	for (;;) {
+		int32_t i, widest = -1;
+		int sum = 2 * (g->columns - 1);
+
+		for (i = 0; i < g->columns; i++) {
+			sum += g->widths[i];
+			if (columns[i].how == SHOW_TEXT && g->widths[i] > WIDTH_LEAST &&
+			    (widest < 0 || g->widths[i] > g->widths[widest]))
+				widest = i;
+		}
+		if (sum <= width || widest < 0)
+			return;
+		g->widths[widest]--;
+	}
+}
+
+static void grid_print(const grid *g, const column *columns)
+{
+	text line = {0};
+	size_t i;
+	int32_t at;
+
+	for (at = 0; at < g->columns; at++) {
+		cell heading = {(char *)(uintptr_t)columns[at].heading, shown_columns(columns[at].heading)};
+
+		cell_add(&line, &heading, g->widths[at], at + 1 < g->columns);
+		text_puts(&line, at + 1 < g->columns ? "  " : "");
+	}
+	print_heading(line.data);
+	text_free(&line);
+	for (i = 0; i < g->count; i++) {
+		const char *colour;
+
+		at = (int32_t)(i % (size_t)g->columns);
+		colour = print_colour(columns[at].how, g->cells[i].shown);
+		text_puts(&line, colour);
+		cell_add(&line, &g->cells[i], g->widths[at], at + 1 < g->columns);
+		text_puts(&line, *colour != '\0' ? print_plain() : "");
+		if (at + 1 < g->columns)
+			text_puts(&line, "  ");
+		else
+			print_line(&line);
+	}
+}
+
+int64_t print_table(knocker_rows *rows, const column *columns, int32_t count, int64_t *last_id)
+{
+	grid g = {.columns = count};
+	int64_t rows_count = 0;
+	int32_t i;
+
+	for (i = 0; i < count; i++)
+		g.widths[i] = shown_columns(columns[i].heading);
+	for (; knocker_rows_next(rows) == 0; rows_count++) {
+		for (i = 0; i < count; i++)
+			grid_add(&g, print_value(rows, columns[i].name), columns[i].how);
+		if (last_id != NULL)
+			*last_id = print_value(rows, "id").integer;
+	}
+	grid_fit(&g, columns, print_width());
+	if (rows_count > 0)
+		grid_print(&g, columns);
+	grid_free(&g);
+	return rows_count;
+}
+
+void print_record(const knocker_rows *rows, const column *columns, int32_t count)
+{
+	int32_t i;
+
+	for (i = 0; i < count; i++) {
+		knocker_value value = print_value(rows, columns[i].name);
+		text shown = {0};
+
+		if (value.type == KNOCKER_NULL && columns[i].how != SHOW_SIGNATURE)
+			continue;
+		print_shown(&shown, value, columns[i].how);
+		if (shown.len > 0)
+			printf("  %-12s %s%s%s\n", columns[i].heading, print_colour(columns[i].how, shown.data),
+			       shown.data,
+			       *print_colour(columns[i].how, shown.data) != '\0' ? print_plain() : "");
+		text_free(&shown);
+	}
+}

@@ -1,0 +1,52 @@
+/* Rows on paper: every list and every record of the command line is written here, once as a table
+ * that fits the terminal and once as JSON, one object a line. Knows rows and columns; knows no
+ * command. */
+#ifndef PRINT_H
+#define PRINT_H
+
+#include "app.h"
+
+typedef enum {
+	SHOW_TEXT,  /* cut with an ellipsis where the terminal is narrow */
+	SHOW_PLAIN, /* ids, counts: never cut */
+	SHOW_TIME,  /* Unix seconds as a date, UTC */
+	SHOW_STATUS,
+	SHOW_SIGNATURE, /* 1 valid, 0 invalid, null unchecked */
+	SHOW_YES        /* 1 yes, 0 no */
+} show;
+
+typedef struct {
+	const char *name; /* the rows' column */
+	const char *heading;
+	show how;
+} column;
+
+/* Prints all rows that are left as a table, and frees nothing. `last_id`, unless NULL, receives the
+ * last row's id. Gives the count. */
+int64_t print_table(knocker_rows *rows, const column *columns, int32_t count, int64_t *last_id);
+/* The current row, one "heading  value" a line; null and empty members are left out. */
+void print_record(const knocker_rows *rows, const column *columns, int32_t count);
+/* All rows that are left, one JSON object a line each. */
+int64_t print_json_lines(knocker_rows *rows, bool bodies);
+/* The current row as a JSON object: "headers_json" becomes the member "headers", bytes that are no
+ * text "..._base64". */
+void print_json_row(text *out, const knocker_rows *rows, bool bodies);
+void print_line(text *t); /* writes it with a line feed, and frees it */
+
+knocker_value print_value(const knocker_rows *rows, const char *name); /* of the current row; null:
+                                                                          no such column */
+void print_shown(text *out, knocker_value value, show how);            /* as people read it */
+bool print_is_terminal(void);
+const char *print_colour(show how, const char *shown); /* how to begin it; "" off a terminal and
+                                                          where there is none */
+const char *print_plain(void);                         /* how to end it */
+void print_heading(const char *heading);
+
+/* A body for people: JSON indented, text as it is, bytes as a dump, each cut after `limit` bytes.
+ */
+void print_body(const void *data, size_t len, size_t limit);
+void print_json_block(const void *data, size_t len); /* JSON of ours, indented */
+bool json_check(const char *data, size_t len);       /* brackets and strings are balanced: enough to
+                                                        indent it */
+
+#endif
