@@ -82,7 +82,7 @@ def statement_texts_header(found: dict[str, str]) -> str:
     body = (
         '#include "statements.h"\n\n'
         f"{PEDANTRY_OFF}static const char *const statement_texts[STATEMENT_COUNT] = {{\n{texts}}};\n{PEDANTRY_ON}\n"
-        f"static const char *const statement_names[STATEMENT_COUNT] = {{\n{names}}};\n"
+        f"__attribute__((unused)) static const char *const statement_names[STATEMENT_COUNT] = {{\n{names}}};\n"
     )
     return header("KNOCKER_STATEMENT_TEXTS_H", "core/sql/statements, for the one file that prepares them.", body)
 
