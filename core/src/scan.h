@@ -12,12 +12,25 @@ typedef struct {
 	knocker_bytes raw; /* the value as it stands in the body, quotes included */
 } scan_value;
 
-bool scan_valid(knocker_bytes body);                               /* one whole JSON text */
-scan_value scan_find(knocker_bytes body, knocker_bytes path);      /* "a.b.0.c"; "$" or "" is the root; body must be scan_valid */
-/* The text of a scalar: of a string unescaped into `out`, of a number or bool its JSON text. Absent for null, arrays, objects, NUL,
- * lone surrogates, and what is over `max` bytes. */
+/* A path, cut at its points: "a.b.0.c" has four steps, "$" and "" have none and name the root. */
+#define SCAN_STEPS_MAX 32  /* no provider nests its ids deeper than six */
+#define SCAN_PATHS_MAX 64  /* paths of one pass: a bit each */
+typedef struct {
+	size_t count;
+	const knocker_bytes *steps;
+} scan_path;
+/* `steps` has room for SCAN_STEPS_MAX, and with `path` must outlive `out`. False: more steps than that. */
+bool scan_path_cut(knocker_bytes path, knocker_bytes *steps, scan_path *out);
+
+/* One pass over the body checks it and finds all paths. False: no JSON, and all values are absent. */
+bool scan_all(knocker_bytes body, const scan_path *paths, size_t count, scan_value *values);
+
+bool scan_valid(knocker_bytes body);                          /* one whole JSON text */
+scan_value scan_find(knocker_bytes body, knocker_bytes path); /* absent when the body is no JSON */
+/* The text of a scalar: of a string unescaped into the arena, of a number or bool its JSON text. Absent for null, arrays, objects,
+ * NUL, lone surrogates, what is over `max` bytes, and without memory. */
 knocker_bytes scan_text(scan_value v, arena *a, size_t max);
-/* Elements of an array, or false at the end: `*at` starts at 0. */
+/* Elements of an array that scan_all or scan_find gave, or false at the end: `*at` starts at 0. */
 bool scan_each(scan_value array, size_t *at, scan_value *element);
 
 #endif
