@@ -11,11 +11,11 @@ enum {
 }; /* requests of one `many`, so that a limit of the door can be overstepped */
 
 static const char receive_words[] =
-	"endpoint body headers query method event_type provider_event_id provider_delivery_id dedupe_key "
-	"provider scheme secrets options verdict queue_name max_attempts";
+	"endpoint body headers query method event_type provider_event_id provider_delivery_id "
+	"dedupe_key provider scheme secrets options verdict queue_name max_attempts";
 static const char ingest_words[] =
-	"endpoint body headers query method signature_valid signature_error event_type provider_event_id "
-	"provider_delivery_id dedupe_key queue_name max_attempts";
+	"endpoint body headers query method signature_valid signature_error event_type "
+	"provider_event_id provider_delivery_id dedupe_key queue_name max_attempts";
 static const char verify_words[] = "provider scheme secrets options method headers body query";
 static const char sign_words[] = "provider scheme secret options method headers body query";
 

@@ -217,7 +217,7 @@ static value *value_undressed(arena *a, const char *text)
 	return v;
 }
 
-/* A double holds whole numbers up to 2^53; beyond that cJSON has lost what stood there. */
+/* A double holds whole numbers below 2^53; beyond that cJSON has lost what stood there. */
 static value *value_number(arena *a, double number, const char **why)
 {
 	value *v;
@@ -227,8 +227,8 @@ static value *value_number(arena *a, double number, const char **why)
 		v->real = number;
 		return v;
 	}
-	if (fabs(number) > 9007199254740992.0) {
-		*why = arena_print(a, "the number %.17g is beyond 2^53: write it as {\"int\": \"...\"}",
+	if (fabs(number) >= 9007199254740992.0) {
+		*why = arena_print(a, "the number %.17g is not below 2^53: write it as {\"int\": \"...\"}",
 		                   number);
 		return NULL;
 	}
