@@ -91,7 +91,7 @@ void options_help(const command *c); /* the lines about its options */
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-int complain(int exit_code, const char *format, ...); /* one line on standard error; gives the code back */
+int complain(int exit_code, const char *format, ...); /* one line on standard error; the code */
 int complain_error(const knocker_error *error); /* the same for a failed call */
 
 knocker_bytes bytes_of(const char *words); /* NULL: not given */

@@ -14,7 +14,7 @@ static int help_command(const options *o);
 static const command commands[] = {
 	{"events", NULL, OPTION_DB | OPTION_JSON | OPTIONS_LISTS | OPTION_STATUS,
      "list events, newest first",
-     "An event is what a handler works on: a request that was verified and seen for the first time.",
+     "An event is what a handler works on: a request verified, and seen for the first time.",
      "$ knocker events --status dead --since 2h\n"
      "$ knocker events --endpoint stripe --type invoice.paid --limit 5\n"
      "$ knocker events --status failed --json | jq .last_error\n",
@@ -28,7 +28,8 @@ static const command commands[] = {
 	{"deliveries", NULL,
      OPTION_DB | OPTION_JSON | OPTIONS_LISTS | OPTION_EVENT | OPTION_ORPHANED | OPTION_INVALID,
      "list requests as they came in, newest first",
-     "A delivery is one HTTP request, valid or not. Refused ones say why; repeats name the event they belong to.",
+     "A delivery is one HTTP request, valid or not. Refused ones say why; repeats name the\n"
+     "event they belong to.",
      "$ knocker deliveries --invalid --since 1d\n"
      "$ knocker deliveries --orphaned --endpoint stripe\n"
      "$ knocker deliveries --event 42\n",
@@ -44,15 +45,18 @@ static const command commands[] = {
      look_stats},
 	{"replay", "ID", OPTION_DB | OPTION_JSON,
      "run an event's handler again, with the event's own body",
-     "Allowed from: handled, failed, dead, ignored. A worker does the work; the count of attempts begins anew.",
+     "Allowed from: handled, failed, dead, ignored. A worker does the work; the count of\n"
+     "attempts begins anew.",
      "$ knocker replay 42\n", act_replay},
 	{"requeue", "ID", OPTION_DB | OPTION_JSON,
      "queue an event that no worker will come to by itself",
-     "Allowed from: failed, dead, ignored; from received and processing where no live job is left.",
+     "Allowed from: failed, dead, ignored; from received and processing where no live job is\n"
+     "left.",
      "$ knocker requeue 42\n", act_requeue},
 	{"ignore", "ID", OPTION_DB | OPTION_JSON | OPTION_REASON,
      "see to it that no handler is called for an event",
-     "Allowed from: received, failed, dead, ignored, and from processing once the worker's lease has run out.",
+     "Allowed from: received, failed, dead, ignored, and from processing once the worker's\n"
+     "lease has run out.",
      "$ knocker ignore 42 --reason 'test order'\n", act_ignore},
 	{"endpoints", NULL, OPTION_DB | OPTION_JSON | OPTION_LIMIT, "list endpoints", NULL,
      "$ knocker endpoints\n", look_endpoints},
@@ -64,7 +68,7 @@ static const command commands[] = {
      "Reads no database. Exits 0 when the request would be accepted, 1 when it would be refused.",
      "$ knocker verify --provider stripe --secret-env STRIPE_SECRET \\\n"
      "      --header \"stripe-signature: $SIGNATURE\" --body request.json\n"
-     "$ knocker verify --provider stripe --secret-env STRIPE_SECRET --at 1700000000 ...   as of then\n",
+     "$ knocker verify --provider stripe --secret-env STRIPE_SECRET --at 1700000000 ...\n",
      request_verify},
 	{"sign", NULL, OPTION_JSON | OPTIONS_REQUEST,
      "print the headers that a provider would send with a body",
@@ -75,9 +79,10 @@ static const command commands[] = {
 	{"send", "URL",
      OPTION_JSON | (OPTIONS_REQUEST & ~OPTION_QUERY) | OPTION_TIMES | OPTION_FORGE | OPTION_TIMEOUT,
      "send a request, signed as the provider would",
-     "Prints the status, the time and the body of the answer. Exits 0 when every answer was 2xx, 1 when one was not.",
-     "$ knocker send http://127.0.0.1:8000/webhooks/stripe --provider stripe --secret-env STRIPE_SECRET \\\n"
-     "      --data '{\"id\":\"evt_1\",\"type\":\"invoice.paid\"}'\n"
+     "Prints the status, the time and the body of the answer. Exits 0 when every answer was\n"
+     "2xx, 1 when one was not.",
+     "$ knocker send http://127.0.0.1:8000/webhooks/stripe --provider stripe \\\n"
+     "      --secret-env STRIPE_SECRET --data '{\"id\":\"evt_1\",\"type\":\"invoice.paid\"}'\n"
      "$ knocker send URL ... --times 2      the same one again: a duplicate\n"
      "$ knocker send URL ... --at 1h        signed an hour ago: stale\n"
      "$ knocker send URL ... --forge        a forgery\n"
@@ -191,10 +196,10 @@ static void help_overview(FILE *out)
 		         commands[i].word != NULL ? commands[i].word : "");
 		fprintf(out, "  %-14s %s\n", left, commands[i].summary);
 	}
-	fprintf(
-		out,
-		"\nknocker COMMAND --help shows its options with examples. --version tells the version.\n\n%s",
-		help_exits);
+	fprintf(out,
+	        "\nknocker COMMAND --help shows options and examples. --version tells the version.\n\n"
+	        "%s",
+	        help_exits);
 }
 
 static void help_of(const command *c)

@@ -92,9 +92,8 @@ int request_sign(const options *o)
 	while (code == EXIT_DONE && knocker_rows_next(rows) == 0)
 		concealed = sign_print(o, &r, rows) || concealed;
 	if (concealed)
-		fprintf(
-			stderr,
-			"knocker: this provider sends the secret itself, which is not printed; knocker send sends it\n");
+		fprintf(stderr,
+		        "knocker: what it sends is the secret, which is not printed; see knocker send\n");
 	knocker_rows_free(rows);
 	request_end(&r);
 	return code;

@@ -1,0 +1,248 @@
+"""The command line as people and scripts meet it: help, exit codes, looking at a database, acting on it."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Filled
+from shell import BINARY, KNOCKER, complaint, objects, run, text
+
+COMMANDS = re.findall(r"^  ([a-z]+)( ID| URL| COMMAND)? {2,}", text("help"), re.MULTILINE)
+LOOKING = ["events", "deliveries", "stats", "endpoints", "event 1", "why 1", "replay 1", "requeue 1", "ignore 1"]
+
+
+def test_the_overview_lists_the_commands() -> None:
+    wanted = {"events", "event", "deliveries", "why", "stats", "replay", "verify", "sign", "send"}
+    assert wanted <= {name for name, _ in COMMANDS}
+
+
+@pytest.mark.parametrize("name", [name for name, _ in COMMANDS])
+def test_each_command_explains_itself_with_examples_and_exit_codes(name: str) -> None:
+    shown = text(name, "--help")
+    assert f"Usage: knocker {name}" in shown
+    assert f"$ knocker {name}" in shown.split("Examples:")[1]
+    assert "Exit codes:" in shown
+    assert text("help", name) == shown == text(name, "-h")
+
+
+def test_the_version_is_that_of_the_repository() -> None:
+    version = (Path(__file__).parents[3] / "VERSION").read_text().strip()
+    assert text("--version") == f"knocker {version}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("rows", "no command 'rows'"),
+        ("help rows", "no command 'rows'"),
+        ("events --colour", "no option --colour"),
+        ("events -x", "no option -x"),
+        ("events --forge", "takes no --forge"),
+        ("events 5", "takes no '5'"),
+        ("event", "knocker event ID"),
+        ("event 1 2", "one word too many: '2'"),
+        ("event abc", "'abc' is no id"),
+        ("event 0", "'0' is no id"),
+        ("event 1.5", "'1.5' is no id"),
+        ("event 99999999999999999999", "is no id"),
+        ("why 0x10", "'0x10' is no id"),
+        ("replay", "knocker replay ID"),
+        ("events --limit", "--limit needs a value"),
+        ("events --limit 0", "'0' is no number"),
+        ("events --limit 1001", "over 1000"),
+        ("events --limit ten", "'ten' is no number"),
+        ("events --before -3", "'-3' is no number"),
+        ("events --since yesterday", "'yesterday' is no time"),
+        ("events --limit 1 --limit 2", "given twice"),
+        ("events --json=yes", "takes no value"),
+        ("sign --data x", "--provider NAME"),
+        ("sign --provider stripe --scheme f --data x", "--provider NAME"),
+        ("sign --provider stripe --data x --body f", "--body FILE"),
+        ("sign --provider stripe --data x --header novalue", "'name: value'"),
+        ("sign --provider stripe --data x --option tolerance_s", "NAME=VALUE"),
+        ("sign --provider stripe --body /no/such/file", "/no/such/file"),
+        ("send ftp://127.0.0.1/ --provider stripe", "is no URL"),
+    ],
+)
+def test_a_command_given_wrongly_says_what_is_wrong_and_exits_with_2(arguments: str, words: str) -> None:
+    assert words in complaint(*arguments.split(), code=2)
+
+
+def test_no_command_at_all_shows_the_overview_and_exits_with_2() -> None:
+    done = run()
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"Usage: knocker COMMAND" in done.stderr
+
+
+@pytest.mark.parametrize("command", LOOKING)
+def test_a_missing_database_is_named_and_not_created(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "none.db"
+    assert str(path) in complaint(*command.split(), "--db", path, code=3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_bytes(b"Dear all, this is not a database. " * 100)
+    before = path.read_bytes()
+    complaint("events", "--db", path, code=4)
+    assert path.read_bytes() == before
+    assert "not a file" in complaint("events", "--db", tmp_path, code=4)
+
+
+@pytest.mark.parametrize("command", ["event", "why", "replay", "requeue", "ignore"])
+def test_an_unknown_event_is_named_and_exits_with_3(command: str, db: Filled) -> None:
+    assert "424242" in complaint(command, 424242, "--db", db.path, code=3)
+
+
+def test_events_come_newest_first_and_filters_choose(db: Filled) -> None:
+    def found(*filters: object) -> list[int]:
+        return [event["id"] for event in objects("events", "--db", db.path, *filters)]
+
+    ids = db.ids
+    newest = [ids["hostile"], ids["waiting"], ids["dead"], ids["handled"]]
+    assert found() == newest
+    assert found("--status", "dead") == [ids["dead"]]
+    assert found("--endpoint", "shop") == [ids["waiting"], ids["handled"]]
+    assert found("--type", "ok") == [ids["handled"]]
+    assert found("--limit", 2) == newest[:2]
+    assert found("--limit", 2, "--before", newest[1]) == newest[2:]
+    assert found("--since", "1h") == newest
+    assert found("--since", int(time.time()) + 3600) == []
+    assert found("--since", "2020-01-31T10:00") == newest
+    complaint("events", "--db", db.path, "--status", "lost", code=2)
+
+
+def test_deliveries_are_filtered_by_what_became_of_them(db: Filled) -> None:
+    refused = objects("deliveries", "--db", db.path, "--orphaned")
+    assert [delivery["id"] for delivery in refused] == [db.ids["d_refused"]]
+    assert refused == objects("deliveries", "--db", db.path, "--invalid")
+    assert refused[0]["event_id"] is None
+    assert refused[0]["signature_valid"] is False
+    assert refused[0]["signature_error"] == "no good"
+    assert len(objects("deliveries", "--db", db.path, "--event", db.ids["handled"])) == 2
+    assert len(objects("deliveries", "--db", db.path)) == 6
+
+
+def test_lists_in_json_have_the_contracts_columns_and_no_bodies(db: Filled) -> None:
+    columns = "id endpoint event_type provider_event_id provider_delivery_id dedupe_key status attempt_count"
+    for event in objects("events", "--db", db.path):
+        assert set(event) == {*columns.split(), "headers", "query", "received_at", "handled_at", "last_error"}
+        assert event["headers"] == {"content-type": "application/json", "x-two": ["1", "2"]}
+
+
+def test_one_event_is_shown_with_body_headers_attempts_and_deliveries(db: Filled) -> None:
+    shown = text("event", db.ids["handled"], "--db", db.path)
+    assert '"list": [\n' in shown and '"a": "b c"' in shown and '"none": {}' in shown
+    assert '"content-type": "application/json"' in shown
+    assert "status       handled" in shown
+    assert "attempts, newest first" in shown and "deliveries, newest first" in shown
+    event = objects("event", db.ids["handled"], "--db", db.path)[0]
+    assert event["body"] == '{"id":"o-1","list":[1,{"a":"b c"}],"none":{}}'
+    assert [attempt["outcome"] for attempt in event["attempts"]] == ["handled"]
+    assert len(event["deliveries"]) == 2
+    dead = objects("event", db.ids["dead"], "--db", db.path)[0]
+    assert dead["body"] == "plain words"
+    assert "no such topic" in dead["attempts"][0]["error"]
+
+
+def test_a_body_comes_back_byte_for_byte_also_when_it_is_no_text(db: Filled) -> None:
+    assert run("event", db.ids["waiting"], "--raw", "--db", db.path).stdout == BINARY
+    shown = text("event", db.ids["waiting"], "--db", db.path)
+    assert f"{len(BINARY)} bytes, binary" in shown and "00000000  00 01 02" in shown
+    event = objects("event", db.ids["waiting"], "--db", db.path)[0]
+    assert "body" not in event
+    assert base64.b64decode(event["body_base64"]) == BINARY
+
+
+def test_what_a_stranger_sent_cannot_steer_the_terminal(db: Filled) -> None:
+    for command in ("events", "deliveries", f"event {db.ids['hostile']}", f"why {db.ids['hostile']}"):
+        shown = text(*command.split(), "--db", db.path)
+        assert "\x1b" not in shown and "\u202e" not in shown
+    assert "evil\\x1b[31m\\u{202e}epyt" in text("events", "--db", db.path, "--type", "evil\x1b[31m\u202eepyt")
+
+
+def test_tables_fit_a_hundred_columns_where_there_is_no_terminal(db: Filled) -> None:
+    for command in ("events", "deliveries", "stats", "endpoints", "providers"):
+        where = [] if command == "providers" else ["--db", db.path]
+        lines = text(command, *where).splitlines()
+        assert lines and max(map(len, lines)) <= 100, lines
+        assert not any("\x1b" in line for line in lines)
+
+
+def on_terminal(columns: int, *arguments: object, **environment: str) -> str:
+    """What it writes to a terminal so wide."""
+    outer, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    bare = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    done = subprocess.Popen(
+        [KNOCKER, *map(str, arguments)], stdout=inner, stderr=subprocess.DEVNULL,
+        env={**bare, "TERM": "xterm", **environment},
+    )
+    os.close(inner)
+    shown = b""
+    try:
+        while part := os.read(outer, 65536):
+            shown += part
+    except OSError:  # Linux says so when the other side has closed
+        pass
+    os.close(outer)
+    assert done.wait(30) == 0
+    return shown.decode()
+
+
+def test_colour_and_width_are_those_of_the_terminal(db: Filled) -> None:
+    shown = on_terminal(70, "events", "--db", db.path)
+    assert "\x1b[31mdead" in shown and "\x1b[32mhandled" in shown
+    plain = re.sub("\x1b\\[[0-9;]*m", "", shown)
+    assert max(map(len, plain.splitlines())) <= 70
+    assert "\x1b" not in on_terminal(70, "events", "--db", db.path, NO_COLOR="1")
+    assert "\x1b" not in on_terminal(70, "events", "--db", db.path, "--json")
+
+
+def test_why_is_a_sentence_and_fields(db: Filled) -> None:
+    assert "no such topic" in text("why", db.ids["dead"], "--db", db.path)
+    why = objects("why", db.ids["dead"], "--db", db.path)[0]
+    assert (why["event_id"], why["status"], why["cause"]) == (db.ids["dead"], "dead", "dead")
+    assert why["sentence"]
+
+
+def test_stats_count_by_endpoint_and_in_all(db: Filled) -> None:
+    rows = {row["endpoint"]: row for row in objects("stats", "--db", db.path)}
+    assert (rows[None]["queued"], rows[None]["handled"], rows[None]["dead"], rows[None]["orphans"]) == (2, 1, 1, 1)
+    assert (rows["shop"]["queued"], rows["shop"]["orphans"], rows["forum"]["dead"]) == (1, 1, 1)
+
+
+def test_the_database_may_be_named_by_the_environment(db: Filled) -> None:
+    assert len(objects("events", KNOCKER_DB=str(db.path))) == 4
+
+
+def test_replay_queues_a_handled_event_and_is_refused_from_received(db: Filled) -> None:
+    id = db.ids["handled"]
+    assert f"event {id} is queued again" in text("replay", id, "--db", db.path)
+    assert objects("event", id, "--db", db.path)[0]["status"] == "received"
+    assert "received" in complaint("replay", id, "--db", db.path, code=1)
+
+
+def test_ignore_and_requeue_move_an_event(db: Filled) -> None:
+    id = db.ids["dead"]
+    assert objects("ignore", id, "--reason", "a test", "--db", db.path)[0]["status"] == "ignored"
+    assert "a test" in text("why", id, "--db", db.path)
+    assert objects("requeue", id, "--db", db.path)[0]["status"] == "received"
+
+
+def test_providers_are_listed_with_their_versions() -> None:
+    found = {provider["name"]: provider for provider in objects("providers")}
+    assert {"stripe", "github", "shopify", "slack", "standard-webhooks"} <= set(found)
+    assert found["stripe"]["has_replay_window"] is True
+    assert isinstance(found["stripe"]["options"], dict)
