@@ -25,7 +25,9 @@ LAYERS = {
     "endpoint*": 3,
     "inbox*": 3,
     "operator*": 3,
+    "receipt*": 3,
     "retention*": 3,
+    "schema*": 3,
     "worker*": 3,
     # 4: the two doors
     "api*": 4,
