@@ -33,7 +33,6 @@ PRELUDE = """\
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)".*$', re.MULTILINE)
 # A prototype begins in the first column with a type and a name, and its line opens the parenthesis of the arguments.
 PROTOTYPE = re.compile(r"^(?!typedef\b|static\b|struct\b[^(]*\{|enum\b[^(]*\{|return\b)([a-z_][A-Za-z0-9_ ]*[ *]+\*?[a-z_][a-z0-9_]*\()", re.MULTILINE)
-COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
 def refuse(sentence: str) -> NoReturn:
@@ -64,7 +63,7 @@ class Flattener:
             header = self.internal(name)
             if header is None:
                 refuse(f'{path}: no file of the core is named "{name}"; foreign headers are included with < >')
-            return self.expand(header, header_private(header, header.read_text(encoding="utf-8")))
+            return self.expand(header, header_private(header.read_text(encoding="utf-8")))
 
         return INCLUDE.sub(replace, text)
 
@@ -78,9 +77,7 @@ class Flattener:
         return text
 
 
-def header_private(path: Path, text: str) -> str:
-    if re.search(r"^extern\b", COMMENT.sub("", text), re.MULTILINE):
-        refuse(f"{path}: internal headers declare types and functions only; hand the data out by a function")
+def header_private(text: str) -> str:
     parts = re.split(r"(/\*.*?\*/)", text, flags=re.DOTALL)
     return "".join(p if p.startswith("/*") else PROTOTYPE.sub(r"KNOCKER_PRIVATE \1", p) for p in parts)
 

@@ -33,6 +33,7 @@ BAD = [
     ("core/src/scheme.c", OPENING + "#include <openssl/evp.h>\n", "scheme.c:2: <openssl/evp.h> is not included here; call crypto.h"),
     ("core/src/scheme.c", OPENING + '#include "cJSON.h"\n', "scheme.c:2: <cJSON.h> is not included here; call json.h"),
     ("core/src/job.c", OPENING + "#include <curl/curl.h>\n", "job.c:2: <curl/curl.h> is not included here; only the command line"),
+    ("core/src/job.h", OPENING + "extern int job_count;\n", "job.h:2: an internal header declares data; hand it out by a function"),
     ("core/src/job.c", OPENING + '#include "inbox.h"\n', "job.c:2: layer 2 includes inbox.h of layer 3; arrows point down"),
     ("core/src/db_text.c", OPENING + '#include "job.h"\n', "db_text.c:2: layer 1 includes job.h of layer 2; arrows point down"),
     ("core/src/novel.c", OPENING, "novel.c:1: nobody has said in which layer novel stands; add it to LAYERS in tools/layers.py"),

@@ -156,6 +156,13 @@ def check_foreign(s: Source) -> Iterator[Finding]:
                 yield Finding(s.path, line, f"<{name}> is not included here", instead)
 
 
+def check_data(s: Source) -> Iterator[Finding]:
+    """Data with external linkage cannot be made static in the flattened file, so it would meet the application's names."""
+    if re.fullmatch(r"core/src/.*\.h", s.path):
+        for match in re.finditer(r"^extern\b", s.code, re.MULTILINE):
+            yield Finding(s.path, s.line(match.start()), "an internal header declares data", "hand it out by a function, or as a macro")
+
+
 def check_layers(s: Source) -> Iterator[Finding]:
     if not s.path.startswith("core/src/"):
         return
@@ -186,7 +193,7 @@ def check_outside(s: Source) -> Iterator[Finding]:
 # Paths of all sources of this run, to tell a header of one's own folder from one of the core.
 KNOWN: set[str] = set()
 
-C_CHECKS = [check_size, check_columns, check_opening, check_functions, check_calls, check_foreign, check_layers, check_outside]
+C_CHECKS = [check_size, check_columns, check_opening, check_functions, check_calls, check_foreign, check_data, check_layers, check_outside]
 
 
 # ---- SQL ----
