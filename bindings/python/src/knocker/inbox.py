@@ -1,0 +1,498 @@
+"""The handle: endpoints, receipts, handlers, operators. Each method is one call of knocker.h with Python's manners."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import importlib.util
+import os
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import _native, rows
+from .errors import BY_CODE, Closed, Error, InvalidArgument, StorageError
+from .operators import Operators
+from .provider import KeyFunction, Provider, ProviderRequest, Registered, read_key
+from .requests import (
+    Body,
+    Headers,
+    Query,
+    ReceiveOptions,
+    Request,
+    Scheme,
+    count,
+    ingest_members,
+    milliseconds,
+    object_json,
+    provider_members,
+    receive_members,
+    texts_json,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from .requests import EndpointOptions, IngestOptions
+    from .worker import Handler, Worker, WorkerOptions
+
+# The handlers that this thread or task is inside of, as (handle, its tx), outermost first.
+inside: contextvars.ContextVar[tuple[tuple[Inbox, Any], ...]] = contextvars.ContextVar(
+    "knocker_inside", default=()
+)
+
+RESULT = rows.Kind(rows.IngestResult)
+
+
+@cache
+def _refuse_second_sqlite() -> str | None:
+    """Two copies of SQLite in one process drop each other's locks on a file, so there must be one. Returns what is wrong."""
+    found = importlib.util.find_spec("_sqlite3")
+    if found is None:
+        return None
+    same = _native.same_sqlite(found.origin if found.has_location else None)
+    if same > 0:
+        return None
+    return (
+        "this Python's own sqlite3 module uses another copy of SQLite than Knocker does, and two copies in one "
+        "process damage a file: use a Python that is linked to the system's libsqlite3"
+    )
+
+
+class Endpoint:
+    """One endpoint of a handle: `handle` registers its handlers, `receive` takes its requests."""
+
+    def __init__(self, inbox: Inbox, name: str) -> None:
+        self._inbox = inbox
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<knocker.Endpoint {self.name!r}>"
+
+    def handle(self, event_type: str | None = None) -> Callable[[Handler], Handler]:
+        """Registers the decorated function for this event type, or for all that have none of their own."""
+        return self._inbox.handle(self.name, event_type)
+
+    def receive(
+        self,
+        body: Body = None,
+        headers: Headers = None,
+        query: Query = None,
+        **options: Unpack[ReceiveOptions],
+    ) -> rows.IngestResult:
+        """As `Inbox.receive`, for this endpoint."""
+        return self._inbox.receive(self.name, body, headers, query, **options)
+
+    async def receive_async(
+        self,
+        body: Body = None,
+        headers: Headers = None,
+        query: Query = None,
+        **options: Unpack[ReceiveOptions],
+    ) -> rows.IngestResult:
+        """As `Inbox.receive_async`, for this endpoint."""
+        return await self._inbox.receive_async(
+            self.name, body, headers, query, **options
+        )
+
+
+class Inbox(Operators):
+    """An open file; made by `knocker.open`. It may be shared between threads."""
+
+    def __init__(self, options: dict[str, Any], queue_name: str) -> None:
+        if wrong := _refuse_second_sqlite():
+            raise StorageError(wrong)
+        self._capsule = _native.knocker_open(options)
+        self._queue_name = queue_name
+        self._externals: dict[str, Registered] = {}
+        self._keys: dict[str, tuple[KeyFunction | None, KeyFunction | None]] = {}
+        self._handlers: dict[tuple[str, str | None], Handler] = {}
+        self._workers: dict[str, Worker] = {}
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._turns: dict[asyncio.AbstractEventLoop, list[tuple[Request, Turn]]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the handle. Stop its workers first; closing twice is fine."""
+        handle = self._handle
+        for worker in list(self._workers.values()):
+            worker.stopping.set()
+        if self._pool:
+            self._pool.shutdown()
+            self._pool = None
+        try:
+            _native.close_handle(handle)
+        except Closed:
+            pass
+
+    @property
+    def _handle(self) -> _native.Handle:
+        """The handle for a call from outside of its handlers."""
+        for inbox, tx in inside.get():
+            if inbox is self and tx.active:
+                raise InvalidArgument(
+                    "called on the handle from inside its own handler: use tx"
+                )
+        return self._capsule
+
+    @property
+    def queue_name(self) -> str:
+        """The queue where events go and workers look unless told otherwise."""
+        return self._queue_name
+
+    def set_clock(self, seconds: float | None) -> None:
+        """For tests: this handle's clock stands at `seconds`; None returns to the system's."""
+        _native.knocker_clock_set(self._capsule, milliseconds("seconds", seconds))
+
+    # -- endpoints
+
+    def endpoint(
+        self,
+        name: str,
+        path: str | None = None,
+        provider: str | Scheme | Provider | None = None,
+        secrets: Sequence[str] | None = None,
+        provider_options: Mapping[str, Any] | None = None,
+        **options: Unpack[EndpointOptions],
+    ) -> Endpoint:
+        """`add_endpoint`, and an object to register handlers and receive with."""
+        self.add_endpoint(name, path, provider, secrets, provider_options, **options)
+        return Endpoint(self, name)
+
+    def add_endpoint(
+        self,
+        name: str,
+        path: str | None = None,
+        provider: str | Scheme | Provider | None = None,
+        secrets: Sequence[str] | None = None,
+        provider_options: Mapping[str, Any] | None = None,
+        *,
+        enabled: bool = True,
+        queue_name: str | None = None,
+        max_attempts: int | None = None,
+        backoff_base_s: float | None = None,
+        backoff_cap_s: float | None = None,
+        delivery_key: KeyFunction | None = None,
+        event_key: KeyFunction | None = None,
+    ) -> int:
+        """Creates or updates the endpoint of this name and returns its id. Without a provider nothing is verified."""
+        members: dict[str, Any] = {
+            "name": name,
+            "path": path,
+            "queue_name": queue_name,
+            "disabled": int(not enabled),
+            "max_attempts": count("max_attempts", max_attempts),
+            "backoff_base_ms": milliseconds("backoff_base_s", backoff_base_s),
+            "backoff_cap_ms": milliseconds("backoff_cap_s", backoff_cap_s),
+        }
+        external = None
+        if isinstance(provider, Provider):
+            external = Registered(provider, secrets, provider_options)
+            members |= {"provider": provider.name, "external": 1}
+        else:
+            if isinstance(provider, Mapping):
+                members |= {
+                    "provider": "custom",
+                    "scheme_json": object_json("provider", provider),
+                }
+            else:
+                members |= provider_members(provider)
+            members["secrets_json"] = texts_json("secrets", secrets)
+            members["options_json"] = object_json("provider_options", provider_options)
+        with self._lock:
+            number = _native.knocker_endpoint_add(self._handle, members)
+            self._keys[name] = (delivery_key, event_key)
+            self._externals.pop(name, None)
+            if external:
+                self._externals[name] = external
+        return number
+
+    def provider_versions(self) -> dict[str, str]:
+        """The built-in providers and their versions."""
+        return {row["name"]: row["version"] for row in _native.knocker_providers()}
+
+    # -- receiving
+
+    def request_members(self, request: Request) -> dict[str, Any]:
+        """A request for C, with what this process's functions say of it."""
+        members = receive_members(**request)
+        endpoint = request["endpoint"]
+        external = self._externals.get(endpoint)
+        delivery_key, event_key = self._keys.get(endpoint, (None, None))
+        if external or delivery_key or event_key:
+            seen = ProviderRequest(
+                members["method"],
+                request.get("headers"),
+                request.get("query"),
+                members["body"],
+            )
+            if members["provider_delivery_id"] is None:
+                members["provider_delivery_id"] = read_key(endpoint, delivery_key, seen)
+            if members["provider_event_id"] is None:
+                members["provider_event_id"] = read_key(endpoint, event_key, seen)
+            if external:
+                members |= external.judge(seen)
+        return members
+
+    def receive(
+        self,
+        endpoint: str,
+        body: Body = None,
+        headers: Headers = None,
+        query: Query = None,
+        **options: Unpack[ReceiveOptions],
+    ) -> rows.IngestResult:
+        """Verifies, stores, deduplicates and queues a request in one commit. A rejected request is a result."""
+        members = self.request_members(
+            request_of(endpoint, body, headers, query, options)
+        )
+        return RESULT.of(_native.knocker_receive(self._handle, members)[0])
+
+    def receive_many(
+        self, requests: Iterable[Request]
+    ) -> list[rows.IngestResult | Error]:
+        """Receives 1 to 1000 requests in one commit. In place of a bad one stands its error, not raised."""
+        results: list[rows.IngestResult | Error] = []
+        good: list[dict[str, Any]] = []
+        for request in requests:
+            try:
+                good.append(self.request_members(request))
+                results.append(_PENDING)
+            except Error as error:
+                results.append(error)
+        received = iter(
+            _native.knocker_receive_many(self._handle, good)
+            if good or not results
+            else ()
+        )
+        return [
+            _one_of_many(next(received)) if one is _PENDING else one for one in results
+        ]
+
+    async def receive_async(
+        self,
+        endpoint: str,
+        body: Body = None,
+        headers: Headers = None,
+        query: Query = None,
+        **options: Unpack[ReceiveOptions],
+    ) -> rows.IngestResult:
+        """As `receive`; what arrives in one turn of the event loop is received in one commit, on another thread."""
+        request = request_of(endpoint, body, headers, query, options)
+        loop = asyncio.get_running_loop()
+        answer: Turn = loop.create_future()
+        with self._lock:
+            if loop not in self._turns:
+                self._turns[loop] = []
+                loop.call_soon(self._turn, loop)
+            self._turns[loop].append((request, answer))
+        return await answer
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            waiting = self._turns.pop(loop)
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(4, thread_name_prefix="knocker-receive")
+            pool = self._pool
+        for start in range(0, len(waiting), 1000):
+            self._hand_over(loop, pool, waiting[start : start + 1000])
+
+    def _hand_over(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pool: ThreadPoolExecutor,
+        part: list[tuple[Request, Turn]],
+    ) -> None:
+        def answer(done: Future[list[rows.IngestResult | Error]]) -> None:
+            loop.call_soon_threadsafe(_answer, done, [turn for _, turn in part])
+
+        requests = [request for request, _ in part]
+        pool.submit(self.receive_many, requests).add_done_callback(answer)
+
+    def ingest(
+        self,
+        endpoint: str,
+        body: Body = None,
+        headers: Headers = None,
+        query: Query = None,
+        **options: Unpack[IngestOptions],
+    ) -> rows.IngestResult:
+        """The trusted door: the caller states `signature_valid`; None is "not checked"."""
+        members = ingest_members(endpoint, body, headers, query, **options)
+        return RESULT.of(_native.knocker_ingest(self._handle, members)[0])
+
+    # -- handlers and workers
+
+    def handle(
+        self, endpoint: str | Endpoint, event_type: str | None = None
+    ) -> Callable[[Handler], Handler]:
+        """Registers the decorated function (event, tx) for an endpoint's events of this type, or for all others."""
+
+        def register(handler: Handler) -> Handler:
+            self.add_handler(endpoint, handler, event_type)
+            return handler
+
+        _check_type(event_type)
+        return register
+
+    def add_handler(
+        self, endpoint: str | Endpoint, handler: Handler, event_type: str | None = None
+    ) -> None:
+        """Registers a function (event, tx); one registered before for the same is replaced."""
+        _check_type(event_type)
+        if not callable(handler):
+            raise InvalidArgument(
+                f"handler must be a function, not {type(handler).__name__}"
+            )
+        name = endpoint.name if isinstance(endpoint, Endpoint) else endpoint
+        if not isinstance(name, str):
+            raise InvalidArgument(f"endpoint must be a name, not {type(name).__name__}")
+        self._handlers[name, event_type] = handler
+
+    async def run_worker(
+        self,
+        worker_id: str | None = None,
+        *,
+        stop_event: asyncio.Event | None = None,
+        on_error: Callable[[BaseException], Awaitable[None] | None] | None = None,
+        max_jobs: int | None = None,
+        **options: Unpack[WorkerOptions],
+    ) -> int:
+        """Handles events, on a thread of its own, until `stop_event` is set or `max_jobs` were claimed. Returns how many were handled.
+
+        Before it stops, also when cancelled, it finishes the handler in hand and the jobs it has claimed.
+        """
+        worker = self._worker(worker_id, options)
+        return await worker.run_in_thread(
+            stop_event, on_error, count("max_jobs", max_jobs) or None
+        )
+
+    def run_worker_once(
+        self,
+        worker_id: str | None = None,
+        **options: Unpack[WorkerOptions],
+    ) -> int | None:
+        """Handles at most one event, and returns its id."""
+        return self._worker(worker_id, options).run_once()
+
+    def drain(
+        self,
+        worker_id: str | None = None,
+        *,
+        max_jobs: int | None = None,
+        **options: Unpack[WorkerOptions],
+    ) -> list[int]:
+        """For tests: handles what is due, until nothing is; returns the events' ids."""
+        worker = self._worker(worker_id, options)
+        return worker.drain(count("max_jobs", max_jobs) or None)
+
+    def worker_states(self) -> list[rows.WorkerState]:
+        """The workers that this handle has run, as they are now."""
+        return [worker.state() for worker in list(self._workers.values())]
+
+    def _worker(self, worker_id: str | None, options: WorkerOptions) -> Worker:
+        from .worker import Worker
+
+        return Worker(self, self._handle, self._handlers, worker_id, **options)
+
+
+Turn = asyncio.Future[rows.IngestResult]
+_PENDING = Error("not received yet")
+
+
+def _one_of_many(row: dict[str, Any]) -> rows.IngestResult | Error:
+    code, text = row.pop("error_code"), row.pop("error")
+    return BY_CODE[code](text) if code else RESULT.of(row)
+
+
+def _answer(done: Future[list[rows.IngestResult | Error]], answers: list[Turn]) -> None:
+    """Runs on the event loop: every caller gets its own result or error, unless it was cancelled."""
+    error = done.exception()
+    results = [error] * len(answers) if error else done.result()
+    for answer, result in zip(answers, results):
+        if answer.cancelled():
+            continue
+        if isinstance(result, BaseException):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)
+
+
+def _check_type(event_type: object) -> None:
+    if event_type is not None and not isinstance(event_type, str):
+        raise InvalidArgument(
+            f"event_type must be a text, not {type(event_type).__name__}"
+        )
+
+
+def request_of(
+    endpoint: str, body: Body, headers: Headers, query: Query, options: ReceiveOptions
+) -> Request:
+    return {
+        "endpoint": endpoint,
+        "body": body,
+        "headers": headers,
+        "query": query,
+        **options,
+    }
+
+
+def open(
+    path: str | bytes | os.PathLike[str],
+    *,
+    queue_name: str = "knocker.events",
+    visibility_timeout_s: float = 60,
+    max_attempts: int = 3,
+    max_readers: int = 8,
+    synchronous: Literal["full", "normal"] = "full",
+    busy_timeout_ms: int = 2500,
+    max_body_bytes: int = 5 * 1024 * 1024,
+    init_sql: str | None = None,
+    backoff_base_s: float = 10,
+    backoff_cap_s: float = 3600,
+    orphan_bytes: int | None = None,
+    orphan_rows: int | None = None,
+    settle_full: bool = False,
+    clock: float | None = None,
+    seed: int | None = None,
+) -> Inbox:
+    """Opens or creates a file. `max_body_bytes=0` is no limit; `clock` and `seed` are for tests."""
+    levels = {"full": _native.KNOCKER_SYNC_FULL, "normal": _native.KNOCKER_SYNC_NORMAL}
+    if synchronous not in levels:
+        raise InvalidArgument(f"synchronous is {synchronous!r}, not 'full' or 'normal'")
+    if isinstance(max_body_bytes, int) and max_body_bytes < 0:
+        raise InvalidArgument(f"max_body_bytes is {max_body_bytes}")
+    options = {
+        "path": os.fspath(path),
+        "queue_name": queue_name,
+        "init_sql": init_sql,
+        "visibility_ms": milliseconds("visibility_timeout_s", visibility_timeout_s),
+        "max_attempts": count("max_attempts", max_attempts),
+        "backoff_base_ms": milliseconds("backoff_base_s", backoff_base_s),
+        "backoff_cap_ms": milliseconds("backoff_cap_s", backoff_cap_s),
+        "max_readers": count("max_readers", max_readers),
+        "busy_timeout_ms": count("busy_timeout_ms", busy_timeout_ms),
+        "max_body_bytes": max_body_bytes or -1,
+        "synchronous": levels[synchronous],
+        "settle_full": int(settle_full),
+        "orphan_bytes": count("orphan_bytes", orphan_bytes),
+        "orphan_rows": count("orphan_rows", orphan_rows),
+        "thread_bound": 1,
+        "clock_ms": milliseconds("clock", clock),
+        "seed": count("seed", seed),
+    }
+    return Inbox(options, queue_name)

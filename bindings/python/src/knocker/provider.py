@@ -1,0 +1,198 @@
+"""Providers of the application's own, as objects: the face asks them and passes their verdict on."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from . import _native
+from .errors import InvalidArgument
+from .requests import Body, Headers, Query, body_bytes, header_pairs, texts_json
+
+log = logging.getLogger("knocker")
+
+
+def _plain_name(name: str) -> str:
+    """A header's name without regard to case, also in Rack's form."""
+    return name.removeprefix("HTTP_").replace("_", "-").lower()
+
+
+class ProviderRequest:
+    """A request as it was received, before anything is known of it."""
+
+    def __init__(self, method: str, headers: Headers, query: Query, body: Body) -> None:
+        self.method = method
+        self.body = body_bytes(body) or b""
+        self.headers: dict[str, str] = {}
+        self._plain: dict[str, str] = {}
+        for name, value in header_pairs(headers):
+            text = value.decode("latin-1") if isinstance(value, bytes) else value
+            for known, key in ((self.headers, name), (self._plain, _plain_name(name))):
+                known[key] = f"{known[key]}, {text}" if key in known else text
+        if isinstance(query, (str, bytes)):
+            raw = query.decode("latin-1") if isinstance(query, bytes) else query
+            self.query: dict[str, Any] = dict(parse_qsl(raw, keep_blank_values=True))
+        else:
+            self.query = dict(query or {})
+        self._json: list[Any] = []
+
+    def header(self, name: str, default: str | None = None) -> str | None:
+        """The header of this name, in any case; several are joined by a comma."""
+        return self._plain.get(_plain_name(name), default)
+
+    def json(self) -> Any:
+        """The body as JSON, parsed once. Raises ValueError when it is none."""
+        if not self._json:
+            self._json.append(json.loads(self.body))
+        return self._json[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderResult:
+    """A verdict, with what could be read of the request."""
+
+    valid: bool
+    signature_error: str | None = None
+    provider_delivery_id: str | None = None
+    provider_event_id: str | None = None
+    event_type: str | None = None
+
+    @classmethod
+    def accept(
+        cls,
+        *,
+        provider_delivery_id: str | None = None,
+        provider_event_id: str | None = None,
+        event_type: str | None = None,
+    ) -> ProviderResult:
+        """The request is genuine. Give ids of the event or delivery only: receipts of one id are one event."""
+        return cls(True, None, provider_delivery_id, provider_event_id, event_type)
+
+    @classmethod
+    def reject(
+        cls,
+        error: str,
+        *,
+        provider_delivery_id: str | None = None,
+        provider_event_id: str | None = None,
+        event_type: str | None = None,
+    ) -> ProviderResult:
+        """The request is not genuine, and `error` says why."""
+        return cls(False, error, provider_delivery_id, provider_event_id, event_type)
+
+
+class Provider:
+    """Subclass it, name it, and give an instance to `add_endpoint`."""
+
+    name: str = ""
+    version: str = "0"
+    option_keys: frozenset[str] = frozenset()
+    requires_secrets: bool = False
+
+    def verify(
+        self,
+        request: ProviderRequest,
+        *,
+        secrets: Sequence[str],
+        options: Mapping[str, Any],
+    ) -> ProviderResult:
+        """Says whether the request is genuine. What it raises becomes a rejected receipt."""
+        raise NotImplementedError
+
+    def validate_options(self, options: Mapping[str, Any]) -> None:
+        """Raises ValueError for an option's wrong value."""
+
+
+def readable_id(value: Any) -> str | None:
+    """An id that a function read from a request. One with lone surrogates is no text, and so none."""
+    if value is None:
+        return None
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        raise TypeError(f"an id must be a text, not {type(value).__name__}")
+    text = str(value)
+    return (
+        text
+        if text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
+        else None
+    )
+
+
+KeyFunction = Callable[[ProviderRequest], "str | int | None"]
+
+
+class Registered:
+    """A provider object with what its endpoint was registered with, in this process's memory only."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        secrets: Sequence[str] | None,
+        options: Mapping[str, Any] | None,
+    ) -> None:
+        name = provider.name
+        if not isinstance(name, str) or not name:
+            raise InvalidArgument(f"{type(provider).__name__} has no name")
+        if type(provider).verify is Provider.verify:
+            raise InvalidArgument(f"provider {name!r} has no verify method")
+        if name in {row["name"] for row in _native.knocker_providers()}:
+            raise InvalidArgument(
+                f"provider {name!r} is built in: name your own otherwise"
+            )
+        texts_json("secrets", secrets)
+        self.provider = provider
+        self.secrets = tuple(secrets or ())
+        self.options = dict(options or {})
+        if provider.requires_secrets and not (self.secrets and all(self.secrets)):
+            raise InvalidArgument(f"provider {name!r} requires secrets")
+        if unknown := sorted(set(self.options) - provider.option_keys):
+            raise InvalidArgument(f"provider {name!r} has no option {unknown[0]!r}")
+        provider.validate_options(self.options)
+
+    def judge(self, request: ProviderRequest) -> dict[str, Any]:
+        """The members of a request that carry the verdict."""
+        name = self.provider.name
+        try:
+            result = self.provider.verify(
+                request, secrets=self.secrets, options=dict(self.options)
+            )
+            if not isinstance(result, ProviderResult):
+                raise TypeError(
+                    f"verify returned {type(result).__name__}, not a ProviderResult"
+                )
+            ids = [
+                readable_id(value)
+                for value in (
+                    result.event_type,
+                    result.provider_event_id,
+                    result.provider_delivery_id,
+                )
+            ]
+        except Exception as error:  # noqa: BLE001 - a request may be anything, and none may be lost
+            text = f"{name} failed: {type(error).__name__}: {error}"
+            for secret in filter(None, self.secrets):
+                text = text.replace(secret, "[secret]")
+            result, ids = ProviderResult.reject(text), [None, None, None]
+        return {
+            "verdict": _native.KNOCKER_VALID
+            if result.valid is True
+            else _native.KNOCKER_INVALID,
+            "verdict_error": None
+            if result.valid
+            else result.signature_error or "rejected",
+            **dict(zip(("ids_event_type", "ids_event_id", "ids_delivery_id"), ids)),
+        }
+
+
+def read_key(
+    endpoint: str, function: KeyFunction | None, request: ProviderRequest
+) -> str | None:
+    """What an application's key function reads. One that fails reads nothing: no receipt may be lost by it."""
+    try:
+        return readable_id(function(request)) if function else None
+    except Exception:
+        log.warning("a key function of endpoint %r failed", endpoint, exc_info=True)
+        return None
