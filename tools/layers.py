@@ -22,6 +22,7 @@ LAYERS = {
     "scheme*": 2,
     "store*": 2,
     # 3: what the product does
+    "batch*": 3,
     "endpoint*": 3,
     "inbox*": 3,
     "operator*": 3,

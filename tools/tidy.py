@@ -106,9 +106,10 @@ def check_size(s: Source) -> Iterator[Finding]:
 
 
 def check_columns(s: Source) -> Iterator[Finding]:
+    """A line that is one literal is left whole, so that a message can be searched for."""
     limit = SQL_COLUMNS if s.path.endswith(".sql") else COLUMNS
     for number, line in enumerate(s.text.splitlines(), 1):
-        if columns(line) > limit:
+        if columns(line) > limit and not re.fullmatch(r'\s*"(?:[^"\\]|\\.)*"[),;]*', line):
             what = f"the line has {columns(line)} columns and may have {limit}"
             yield Finding(s.path, number, what, "break it; ./run format does it for C")
 
