@@ -39,7 +39,7 @@ def read(path: Path) -> Any:
 
 
 def problems(value: Any, rule: dict[str, Any] = SCHEMA, at: str = "") -> list[str]:
-    """What in `value` is against the rule, as sentences; the deepest of a choice's, since that was the one meant."""
+    """What in `value` is against the rule, as sentences; of a choice those of the alternative that was meant."""
     unknown = set(rule) - KNOWN
     if unknown:
         raise ValueError(f"schema.json uses {unknown}, which this check does not read")
@@ -52,8 +52,21 @@ def problems(value: Any, rule: dict[str, Any] = SCHEMA, at: str = "") -> list[st
             return []
         if fitting > 1:
             return [f"{at}: fits {fitting} of the choices"]
-        return max(tried, key=lambda found: min(problem.count("/") for problem in found))
+        meant = [found for found, choice in zip(tried, rule["oneOf"], strict=True) if _meant(value, choice)]
+        return max(meant or tried, key=lambda found: min(problem.count("/") for problem in found))
     return _type(value, rule, at) or _members(value, rule, at) + _elements(value, rule, at)
+
+
+def _meant(value: Any, rule: dict[str, Any]) -> bool:
+    """Whether the constant members of an alternative, such as `do`, stand in the value: then its problems are told."""
+    if "$ref" in rule:
+        return _meant(value, SCHEMA["$defs"][rule["$ref"].rsplit("/", 1)[1]])
+    if "oneOf" in rule:
+        return any(_meant(value, choice) for choice in rule["oneOf"])
+    named = rule.get("properties", {})
+    return isinstance(value, dict) and all(
+        value.get(name) == member["const"] for name, member in named.items() if "const" in member
+    )
 
 
 def _type(value: Any, rule: dict[str, Any], at: str) -> list[str]:

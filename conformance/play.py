@@ -476,15 +476,19 @@ def play_file(path: Path, door_class: type[Door]) -> str | None:
     return None
 
 
+def _files(given: Path) -> list[Path]:
+    return sorted(given.glob("*.json")) if given.is_dir() else [given]
+
+
 def main(name: str, door_class: type[Door], arguments: list[str]) -> int:
     """Plays self/, then the scenarios or the files named; prints the door's line. The exit code: 0 if all is well."""
     options = argparse.ArgumentParser(description=f"Plays the conformance suite at the door {name}.")
-    options.add_argument("files", nargs="*", type=Path, help="instead of all of scenarios/")
+    options.add_argument("files", nargs="*", type=Path, help="files or folders, instead of scenarios/")
     chosen = options.parse_args(arguments)
     broken = [path.name for path in sorted((check.HERE / "self").glob("*.json")) if play_file(path, door_class) is None]
     for passed in broken:
         print(f"{name}: self/{passed} passed, and must fail")
-    files = chosen.files or sorted((check.HERE / "scenarios").glob("*.json"))
+    files = [path for given in chosen.files or [check.HERE / "scenarios"] for path in _files(given)]
     failed = 0
     for path in files:
         wrong = play_file(path, door_class)
