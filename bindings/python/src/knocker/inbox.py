@@ -181,6 +181,8 @@ class Inbox(Operators):
         secrets: Sequence[str] | None = None,
         provider_options: Mapping[str, Any] | None = None,
         *,
+        scheme: Scheme | None = None,
+        external: bool = False,
         enabled: bool = True,
         queue_name: str | None = None,
         max_attempts: int | None = None,
@@ -199,26 +201,26 @@ class Inbox(Operators):
             "backoff_base_ms": milliseconds("backoff_base_s", backoff_base_s),
             "backoff_cap_ms": milliseconds("backoff_cap_s", backoff_cap_s),
         }
-        external = None
+        registered = None
         if isinstance(provider, Provider):
-            external = Registered(provider, secrets, provider_options)
+            registered = Registered(provider, secrets, provider_options)
             members |= {"provider": provider.name, "external": 1}
         else:
             if isinstance(provider, Mapping):
-                members |= {
-                    "provider": "custom",
-                    "scheme_json": object_json("provider", provider),
-                }
-            else:
-                members |= provider_members(provider)
-            members["secrets_json"] = texts_json("secrets", secrets)
-            members["options_json"] = object_json("provider_options", provider_options)
+                scheme, provider = provider, "custom"
+            members |= {
+                **provider_members(provider),
+                "scheme_json": object_json("scheme", scheme),
+                "secrets_json": texts_json("secrets", secrets),
+                "options_json": object_json("provider_options", provider_options),
+                "external": int(external),
+            }
         with self._lock:
             number = _native.knocker_endpoint_add(self._handle, members)
             self._keys[name] = (delivery_key, event_key)
             self._externals.pop(name, None)
-            if external:
-                self._externals[name] = external
+            if registered:
+                self._externals[name] = registered
         return number
 
     def provider_versions(self) -> dict[str, str]:
@@ -244,7 +246,7 @@ class Inbox(Operators):
                 members["provider_delivery_id"] = read_key(endpoint, delivery_key, seen)
             if members["provider_event_id"] is None:
                 members["provider_event_id"] = read_key(endpoint, event_key, seen)
-            if external:
+            if external and "verdict" not in members:
                 members |= external.judge(seen)
         return members
 

@@ -84,6 +84,18 @@ class ProviderResult:
         """The request is not genuine, and `error` says why."""
         return cls(False, error, provider_delivery_id, provider_event_id, event_type)
 
+    def members(self) -> dict[str, Any]:
+        """The members of a request that carry this verdict."""
+        return {
+            "verdict": _native.KNOCKER_VALID
+            if self.valid is True
+            else _native.KNOCKER_INVALID,
+            "verdict_error": None if self.valid else self.signature_error or "rejected",
+            "ids_event_type": readable_id(self.event_type),
+            "ids_event_id": readable_id(self.provider_event_id),
+            "ids_delivery_id": readable_id(self.provider_delivery_id),
+        }
+
 
 class Provider:
     """Subclass it, name it, and give an instance to `add_endpoint`."""
@@ -153,38 +165,20 @@ class Registered:
         provider.validate_options(self.options)
 
     def judge(self, request: ProviderRequest) -> dict[str, Any]:
-        """The members of a request that carry the verdict."""
-        name = self.provider.name
+        """The members of a request that carry the provider's verdict."""
         try:
             result = self.provider.verify(
                 request, secrets=self.secrets, options=dict(self.options)
             )
             if not isinstance(result, ProviderResult):
-                raise TypeError(
-                    f"verify returned {type(result).__name__}, not a ProviderResult"
-                )
-            ids = [
-                readable_id(value)
-                for value in (
-                    result.event_type,
-                    result.provider_event_id,
-                    result.provider_delivery_id,
-                )
-            ]
+                kind = type(result).__name__
+                raise TypeError(f"verify returned {kind}, not a ProviderResult")
+            return result.members()
         except Exception as error:  # noqa: BLE001 - a request may be anything, and none may be lost
-            text = f"{name} failed: {type(error).__name__}: {error}"
+            text = f"{self.provider.name} failed: {type(error).__name__}: {error}"
             for secret in filter(None, self.secrets):
                 text = text.replace(secret, "[secret]")
-            result, ids = ProviderResult.reject(text), [None, None, None]
-        return {
-            "verdict": _native.KNOCKER_VALID
-            if result.valid is True
-            else _native.KNOCKER_INVALID,
-            "verdict_error": None
-            if result.valid
-            else result.signature_error or "rejected",
-            **dict(zip(("ids_event_type", "ids_event_id", "ids_delivery_id"), ids)),
-        }
+            return ProviderResult.reject(text).members()
 
 
 def read_key(

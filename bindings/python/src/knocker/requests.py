@@ -14,7 +14,7 @@ from .errors import InvalidArgument
 if TYPE_CHECKING:
     from typing_extensions import Required
 
-    from .provider import KeyFunction, Provider
+    from .provider import KeyFunction, Provider, ProviderResult
 
 Body = bytes | bytearray | memoryview | str | None
 Headers = Mapping[str, Any] | Iterable[tuple[str, str]] | None
@@ -40,8 +40,13 @@ class IngestOptions(_Options, total=False):
 
 
 class ReceiveOptions(_Options, total=False):
-    """What `receive` takes beside those: the last three where an endpoint is registered in another process."""
+    """What `receive` takes beside those.
 
+    `verdict` is for an endpoint whose requests the application verifies itself; the other
+    three are for one that is registered in another process.
+    """
+
+    verdict: ProviderResult | None
     provider: str | Scheme | None
     secrets: Sequence[str] | None
     provider_options: Mapping[str, Any] | None
@@ -57,8 +62,14 @@ class Request(ReceiveOptions, total=False):
 
 
 class EndpointOptions(TypedDict, total=False):
-    """What an endpoint may have beside its name, path, provider, secrets and provider_options."""
+    """What an endpoint may have beside its name, path, provider, secrets and provider_options.
 
+    `scheme` is one of the application's own, which `provider` names; `external` says that the
+    application verifies by itself and gives each receive a `verdict`.
+    """
+
+    scheme: Scheme | None
+    external: bool
     enabled: bool
     queue_name: str | None
     max_attempts: int | None
@@ -261,6 +272,7 @@ def receive_members(
     provider: str | Scheme | None = None,
     secrets: Sequence[str] | None = None,
     provider_options: Mapping[str, Any] | None = None,
+    verdict: ProviderResult | None = None,
 ) -> dict[str, Any]:
     return {
         "endpoint": endpoint,
@@ -274,6 +286,7 @@ def receive_members(
         **provider_members(provider),
         "secrets_json": texts_json("secrets", secrets),
         "options_json": object_json("provider_options", provider_options),
+        **(verdict.members() if verdict else {}),
     }
 
 
