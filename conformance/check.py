@@ -22,7 +22,18 @@ KINDS = {
     "integer": lambda v: isinstance(v, int) and not isinstance(v, bool),
     "null": lambda v: v is None,
 }
-KNOWN = {"$schema", "$defs", "title", "type", "properties", "additionalProperties", "required", "items", "enum", "const"}
+KNOWN = {
+    "$schema",
+    "$defs",
+    "title",
+    "type",
+    "properties",
+    "additionalProperties",
+    "required",
+    "items",
+    "enum",
+    "const",
+}
 KNOWN |= {"oneOf", "$ref", "pattern", "minLength", "minItems", "minProperties", "maxProperties"}
 
 
@@ -52,7 +63,11 @@ def problems(value: Any, rule: dict[str, Any] = SCHEMA, at: str = "") -> list[st
             return []
         if fitting > 1:
             return [f"{at}: fits {fitting} of the choices"]
-        meant = [found for found, choice in zip(tried, rule["oneOf"], strict=True) if _meant(value, choice)]
+        meant = [
+            found
+            for found, choice in zip(tried, rule["oneOf"], strict=True)
+            if _meant(value, choice)
+        ]
         return max(meant or tried, key=lambda found: min(problem.count("/") for problem in found))
     return _type(value, rule, at) or _members(value, rule, at) + _elements(value, rule, at)
 
@@ -140,7 +155,13 @@ def suite() -> list[str]:
         if other != path.name:
             found.append(f"{path.name}: has the title of {other}")
     listed = words()
-    found += [f"covers.txt: '{word}' stands there twice" for word in set(listed) if listed.count(word) > 1]
+    found += [
+        f"covers.txt: '{word}' stands there twice" for word in set(listed) if listed.count(word) > 1
+    ]
     found += [f"covers.txt: no scenario covers '{word}'" for word in listed if word not in covered]
-    found += [f"{name}: covers '{word}', which covers.txt lacks" for word, name in covered.items() if word not in listed]
+    found += [
+        f"{name}: covers '{word}', which covers.txt lacks"
+        for word, name in covered.items()
+        if word not in listed
+    ]
     return found

@@ -18,8 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import check  # noqa: E402
+import check
 
 Words = dict[str, Any]
 START_S = 1700000000
@@ -121,7 +120,7 @@ class Door(abc.ABC):
     def get(self, on: str, kind: str, row_id: int) -> Words: ...
 
     @abc.abstractmethod
-    def list(self, on: str, kind: str, filter: Words) -> list[Words]: ...
+    def list_rows(self, on: str, kind: str, filter: Words) -> list[Words]: ...
 
     @abc.abstractmethod
     def act(self, on: str, verb: str, target: Any) -> None: ...
@@ -168,7 +167,9 @@ def is_name(text: Any) -> bool:
 
 def show(value: Any) -> str:
     """For messages: JSON, cut to a readable length."""
-    text = json.dumps(value, ensure_ascii=False, default=lambda odd: {"base64": base64.b64encode(odd).decode()})
+    text = json.dumps(
+        value, ensure_ascii=False, default=lambda odd: {"base64": base64.b64encode(odd).decode()}
+    )
     return text if len(text) <= 400 else text[:397] + "..."
 
 
@@ -197,7 +198,11 @@ class Names:
         """Raises Mismatch unless `got` is what was expected."""
         if is_name(expected):
             self._match_name(expected, got, at)
-        elif isinstance(expected, dict) and len(expected) == 1 and set(expected) <= {"between", "contains", "any"}:
+        elif (
+            isinstance(expected, dict)
+            and len(expected) == 1
+            and set(expected) <= {"between", "contains", "any"}
+        ):
             self._match_range(expected, got, at)
         else:
             expected = value_of(expected)
@@ -212,7 +217,9 @@ class Names:
         self.met[name] = self.met.get(name, 0) + 1
         if name in self.values:
             if not _same(self.values[name], got):
-                raise Mismatch(f"{at}: expected {name}, which is {show(self.values[name])}, got {show(got)}")
+                raise Mismatch(
+                    f"{at}: expected {name}, which is {show(self.values[name])}, got {show(got)}"
+                )
         elif got is None:
             raise Mismatch(f"{at}: {name} cannot be bound to null")
         else:
@@ -276,7 +283,9 @@ class _Handler:
         if self.scripts is None:
             return self.script
         if self.played > len(self.scripts):
-            raise Mismatch(f"{self.label}: run {self.played}, but there are {len(self.scripts)} scripts")
+            raise Mismatch(
+                f"{self.label}: run {self.played}, but there are {len(self.scripts)} scripts"
+            )
         return self.scripts[self.played - 1]
 
     def unplayed(self) -> bool:
@@ -335,10 +344,14 @@ class Player:
             got = self._do(step["do"], words, on, label)
         except DoorError as error:
             if "fails" not in step:
-                raise Mismatch(f"{label}: expected {show(step['gives'])}, got the error {error}") from error
+                raise Mismatch(
+                    f"{label}: expected {show(step['gives'])}, got the error {error}"
+                ) from error
             if error.name != step["fails"] or step.get("saying", "") not in error.text:
                 saying = f" saying {show(step['saying'])}" if "saying" in step else ""
-                raise Mismatch(f"{label}: expected {step['fails']}{saying}, got the error {error}") from error
+                raise Mismatch(
+                    f"{label}: expected {step['fails']}{saying}, got the error {error}"
+                ) from error
             return
         if "fails" in step:
             raise Mismatch(f"{label}: expected the error {step['fails']}, got {show(got)}")
@@ -387,7 +400,9 @@ class Player:
         if do == "get" and "event" in words:
             event = tx.event()
             if event["id"] != words["event"]:
-                raise Mismatch(f"{label}: the handler was given the event {event['id']}, not {words['event']}")
+                raise Mismatch(
+                    f"{label}: the handler was given the event {event['id']}, not {words['event']}"
+                )
             return event
         raise Mismatch(f"{label}: not played on a handle that is in a script")
 
@@ -408,7 +423,10 @@ class Player:
     def _do_handle(self, words: Words, on: str, label: str) -> Words:
         handler = _Handler(words, label)
         self.handlers.append(handler)
-        endpoint, event_type = self.names.put_in(words["endpoint"]), self.names.put_in(words.get("event_type"))
+        endpoint, event_type = (
+            self.names.put_in(words["endpoint"]),
+            self.names.put_in(words.get("event_type")),
+        )
         self.door.handle(on, endpoint, event_type, lambda tx: self._run(handler, on, tx))
         return {}
 
@@ -435,7 +453,7 @@ class Player:
 
     def _do_list(self, words: Words, on: str, label: str) -> list[Words]:
         ((kind, filter),) = words.items()
-        return self.door.list(on, kind, filter)
+        return self.door.list_rows(on, kind, filter)
 
     def _do_act(self, words: Words, on: str, label: str) -> Words:
         ((verb, target),) = words.items()
@@ -482,10 +500,18 @@ def _files(given: Path) -> list[Path]:
 
 def main(name: str, door_class: type[Door], arguments: list[str]) -> int:
     """Plays self/, then the scenarios or the files named; prints the door's line. The exit code: 0 if all is well."""
-    options = argparse.ArgumentParser(description=f"Plays the conformance suite at the door {name}.")
-    options.add_argument("files", nargs="*", type=Path, help="files or folders, instead of scenarios/")
+    options = argparse.ArgumentParser(
+        description=f"Plays the conformance suite at the door {name}."
+    )
+    options.add_argument(
+        "files", nargs="*", type=Path, help="files or folders, instead of scenarios/"
+    )
     chosen = options.parse_args(arguments)
-    broken = [path.name for path in sorted((check.HERE / "self").glob("*.json")) if play_file(path, door_class) is None]
+    broken = [
+        path.name
+        for path in sorted((check.HERE / "self").glob("*.json"))
+        if play_file(path, door_class) is None
+    ]
     for passed in broken:
         print(f"{name}: self/{passed} passed, and must fail")
     files = [path for given in chosen.files or [check.HERE / "scenarios"] for path in _files(given)]
@@ -503,8 +529,12 @@ def check_suite() -> int:
     found = check.suite()
     for problem in found:
         print(problem)
-    scenarios, own = (len(list((check.HERE / folder).glob("*.json"))) for folder in ("scenarios", "self"))
-    print(f"{scenarios} scenarios, {own} files to fail, {len(check.words())} words to cover, {len(found)} problems")
+    scenarios, own = (
+        len(list((check.HERE / folder).glob("*.json"))) for folder in ("scenarios", "self")
+    )
+    print(
+        f"{scenarios} scenarios, {own} files to fail, {len(check.words())} words to cover, {len(found)} problems"
+    )
     return 1 if found else 0
 
 
