@@ -1,7 +1,7 @@
 """Whether the files of the suite are well formed, without playing them.
 
-Owns the part of JSON Schema that schema.json uses, and the comparison of covers.txt with the scenarios. Knows nothing
-of doors.
+Owns the part of JSON Schema that schema.json uses, and the comparison of covers.txt with the
+scenarios. Knows nothing of doors.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ KNOWN |= {"oneOf", "$ref", "pattern", "minLength", "minItems", "minProperties", 
 
 
 def read(path: Path) -> Any:
-    """The file's JSON; a member that stands twice is an error, for one of the two would silently be lost."""
+    """The file's JSON; a member that stands twice is an error: one of the two would silently be lost."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen = dict(pairs)
@@ -50,7 +50,7 @@ def read(path: Path) -> Any:
 
 
 def problems(value: Any, rule: dict[str, Any] = SCHEMA, at: str = "") -> list[str]:
-    """What in `value` is against the rule, as sentences; of a choice those of the alternative that was meant."""
+    """What in `value` is against the rule, as sentences; of a choice what the alternative meant says."""
     unknown = set(rule) - KNOWN
     if unknown:
         raise ValueError(f"schema.json uses {unknown}, which this check does not read")
@@ -73,7 +73,7 @@ def problems(value: Any, rule: dict[str, Any] = SCHEMA, at: str = "") -> list[st
 
 
 def _meant(value: Any, rule: dict[str, Any]) -> bool:
-    """Whether the constant members of an alternative, such as `do`, stand in the value: then its problems are told."""
+    """Whether the constant members of an alternative, such as `do`, stand in the value."""
     if "$ref" in rule:
         return _meant(value, SCHEMA["$defs"][rule["$ref"].rsplit("/", 1)[1]])
     if "oneOf" in rule:

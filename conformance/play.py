@@ -1,7 +1,7 @@
 """The interpreter of the conformance format (README.md) and the door that a face of Knocker fills in.
 
-Owns values, names, comparing, scripts and the report. Knows nothing of Knocker: whatever a step does it does through a
-`Door`, whose subclasses are run_sql.py here and bindings/python/conformance.py.
+Owns values, names, comparing, scripts and the report. Knows nothing of Knocker: whatever a step does
+it does through a `Door`, whose subclasses are run_sql.py here and bindings/python/conformance.py.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from typing import Any
 import check
 
 Words = dict[str, Any]
+Rows = list[Words]
 START_S = 1700000000
 NAME = re.compile(r"^\$[a-z0-9_]+$")
 QUERY = re.compile(r"^\s*(select|with|values)\b|\breturning\b", re.IGNORECASE)
 
 
 class DoorError(Exception):
-    """An operation failed, as the door tells it: one of the format's error names, and the face's own message."""
+    """An operation failed, as the door tells it: an error name of the format and the face's message."""
 
     def __init__(self, name: str, text: str) -> None:
         super().__init__(f"{name}: {text}")
@@ -47,7 +48,7 @@ class Tx(abc.ABC):
         """The event as the handler was given it."""
 
     @abc.abstractmethod
-    def sql(self, text: str, values: list[Any]) -> list[Words]: ...
+    def sql(self, text: str, values: list[Any]) -> Rows: ...
 
     @abc.abstractmethod
     def receive(self, words: Words) -> Words: ...
@@ -66,8 +67,9 @@ Script = Callable[[Tx], Words | None]
 class Door(abc.ABC):
     """One face of Knocker on one fresh file. Each method raises DoorError; `on` is a handle's name.
 
-    Words come with their values put in: bytes are bytes, names are what they were bound to. Rows go back as dicts of
-    the names in README.md; `headers` and `query` as dicts. The clock is `now_s`; `clock` is called when it moved.
+    Words come with their values put in: bytes are bytes, names are what they were bound to. Rows go
+    back as dicts of the names in README.md; `headers` and `query` as dicts. The clock is `now_s`;
+    `clock` is called when it moved.
     """
 
     def __init__(self, path: str) -> None:
@@ -75,8 +77,8 @@ class Door(abc.ABC):
         self.now_s = START_S
         self._application: sqlite3.Connection | None = None
 
-    def sql(self, text: str, values: list[Any]) -> list[Words]:
-        """A statement of the application, on a plain connection of its own that no face of Knocker has touched."""
+    def sql(self, text: str, values: list[Any]) -> Rows:
+        """A statement of the application, on a plain connection that no face of Knocker has touched."""
         if self._application is None:
             self._application = sqlite3.connect(self.path, isolation_level=None, timeout=2.5)
         try:
@@ -105,7 +107,7 @@ class Door(abc.ABC):
     def receive(self, on: str, words: Words) -> Words: ...
 
     @abc.abstractmethod
-    def receive_many(self, on: str, many: list[Words]) -> list[Words]: ...
+    def receive_many(self, on: str, many: Rows) -> Rows: ...
 
     @abc.abstractmethod
     def ingest(self, on: str, words: Words) -> Words: ...
@@ -120,7 +122,7 @@ class Door(abc.ABC):
     def get(self, on: str, kind: str, row_id: int) -> Words: ...
 
     @abc.abstractmethod
-    def list_rows(self, on: str, kind: str, filter: Words) -> list[Words]: ...
+    def list(self, on: str, kind: str, filter: Words) -> Rows: ...
 
     @abc.abstractmethod
     def act(self, on: str, verb: str, target: Any) -> None: ...
@@ -129,7 +131,7 @@ class Door(abc.ABC):
     def why(self, on: str, event_id: int) -> Words: ...
 
     @abc.abstractmethod
-    def stats(self, on: str) -> list[Words]: ...
+    def stats(self, on: str) -> Rows: ...
 
     @abc.abstractmethod
     def prune(self, on: str, kind: str, words: Words) -> Words: ...
@@ -141,7 +143,7 @@ class Door(abc.ABC):
     def sign(self, on: str, words: Words) -> Words: ...
 
 
-def rows_of(cursor: sqlite3.Cursor, text: str) -> list[Words]:
+def rows_of(cursor: sqlite3.Cursor, text: str) -> Rows:
     """A statement's rows as the format has them: none unless the text is a query's."""
     if not QUERY.search(text) or cursor.description is None:
         return []
@@ -273,12 +275,12 @@ class _Handler:
     """The scripts of one `handle` step, and how many of them were played."""
 
     def __init__(self, words: Words, label: str) -> None:
-        self.scripts: list[list[Words]] | None = words.get("runs")
-        self.script: list[Words] = words.get("script", [])
+        self.scripts: list[Rows] | None = words.get("runs")
+        self.script: Rows = words.get("script", [])
         self.label = label
         self.played = 0
 
-    def take(self) -> list[Words]:
+    def take(self) -> Rows:
         self.played += 1
         if self.scripts is None:
             return self.script
@@ -304,7 +306,7 @@ class Player:
         self.known: set[str] = set()
         self.wrong: Mismatch | None = None
 
-    def play(self, steps: list[Words]) -> None:
+    def play(self, steps: Rows) -> None:
         self._steps(steps, "a", "step ")
         for handler in self.handlers:
             if handler.unplayed():
@@ -313,7 +315,7 @@ class Player:
             if met < 2:
                 raise Mismatch(f"{name} is met only once")
 
-    def _steps(self, steps: list[Words], on: str, label: str) -> Words | None:
+    def _steps(self, steps: Rows, on: str, label: str) -> Words | None:
         for n, step in enumerate(steps, 1):
             where = f"{label}{n}"
             if "do" not in step:
@@ -451,9 +453,9 @@ class Player:
         ((kind, row_id),) = words.items()
         return self.door.get(on, kind, row_id)
 
-    def _do_list(self, words: Words, on: str, label: str) -> list[Words]:
+    def _do_list(self, words: Words, on: str, label: str) -> Rows:
         ((kind, filter),) = words.items()
-        return self.door.list_rows(on, kind, filter)
+        return self.door.list(on, kind, filter)
 
     def _do_act(self, words: Words, on: str, label: str) -> Words:
         ((verb, target),) = words.items()
@@ -463,14 +465,14 @@ class Player:
     def _do_why(self, words: Words, on: str, label: str) -> Words:
         return self.door.why(on, words["event"])
 
-    def _do_stats(self, words: Words, on: str, label: str) -> list[Words]:
+    def _do_stats(self, words: Words, on: str, label: str) -> Rows:
         return self.door.stats(on)
 
     def _do_prune(self, words: Words, on: str, label: str) -> Words:
         ((kind, filter),) = words.items()
         return self.door.prune(on, kind, filter)
 
-    def _do_sql(self, words: Words, on: str, label: str) -> list[Words]:
+    def _do_sql(self, words: Words, on: str, label: str) -> Rows:
         return self.door.sql(words["text"], words.get("values", []))
 
 
@@ -489,7 +491,7 @@ def play_file(path: Path, door_class: type[Door]) -> str | None:
                 door.end()
     except (Mismatch, ValueError) as error:
         return str(error)
-    except Exception as error:  # noqa: BLE001 - a door that breaks fails the file, and the others are still played
+    except Exception as error:  # a door that breaks fails this file; the others are played
         return f"the door broke with {type(error).__name__}: {error}"
     return None
 
@@ -499,7 +501,7 @@ def _files(given: Path) -> list[Path]:
 
 
 def main(name: str, door_class: type[Door], arguments: list[str]) -> int:
-    """Plays self/, then the scenarios or the files named; prints the door's line. The exit code: 0 if all is well."""
+    """Plays self/, then the scenarios or what is named; prints the door's line. 0 if all is well."""
     options = argparse.ArgumentParser(
         description=f"Plays the conformance suite at the door {name}."
     )
@@ -533,7 +535,8 @@ def check_suite() -> int:
         len(list((check.HERE / folder).glob("*.json"))) for folder in ("scenarios", "self")
     )
     print(
-        f"{scenarios} scenarios, {own} files to fail, {len(check.words())} words to cover, {len(found)} problems"
+        f"{scenarios} scenarios, {own} files to fail, {len(check.words())} words to cover, "
+        f"{len(found)} problems"
     )
     return 1 if found else 0
 

@@ -1,8 +1,9 @@
 """The SQL door: plays the suite through the loadable extension build/knocker.so and Python's own sqlite3.
 
-Each handle is a connection. What the extension has no function for (lists, look-ups) is a query of its views, as
-people write it. A worker's step is the transaction of the SQL page: claim, begin immediate, mark, the handler's SQL,
-mark, acknowledge, commit; what is not "handled" goes through knocker_settle, which holds the rules.
+Each handle is a connection. What the extension has no function for (lists, look-ups) is a query of its
+views, as people write it. A worker's step is the transaction of the SQL page: claim, begin immediate,
+mark, the handler's SQL, mark, acknowledge, commit; what is not "handled" goes through knocker_settle,
+which holds the rules.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import check
 import play
-from play import DoorError, Script, Words
+from play import DoorError, Rows, Script, Words
 
 BUILD = Path(os.environ.get("KNOCKER_BUILD", Path(__file__).resolve().parent.parent / "build"))
 ERRORS = set(check.SCHEMA["$defs"]["error"]["enum"]) - {"sql"}
@@ -60,7 +61,7 @@ def row_of(columns: Words) -> Words:
 
 
 def answer_of(text: str) -> Words:
-    """What receive, ingest and verify give: the names of response headers in lower case, as the format has them."""
+    """What receive, ingest and verify give, with the names of response headers in lower case."""
     answer: Words = json.loads(text)
     headers = answer.get("response_headers")
     if headers is not None:
@@ -89,7 +90,7 @@ class Handle:
         self.call("knocker_clock_set", now_s * 1000)
 
     def run(self, text: str, values: Any = ()) -> sqlite3.Cursor:
-        """A statement; its failure by the name that the extension's message begins with, else "sql"."""
+        """A statement; a failure has the name that the message begins with, else "sql"."""
         try:
             return self.sqlite.execute(text, values)
         except sqlite3.ProgrammingError as error:
@@ -103,7 +104,7 @@ class Handle:
     def call(self, function: str, *values: Any) -> Any:
         return self.run(f"select {function}({', '.join('?' * len(values))})", values).fetchone()[0]
 
-    def rows(self, text: str, values: Any = ()) -> list[Words]:
+    def rows(self, text: str, values: Any = ()) -> Rows:
         cursor = self.run(text, values)
         columns = [column[0] for column in cursor.description]
         return [row_of(dict(zip(columns, row, strict=True))) for row in cursor]
@@ -158,7 +159,7 @@ class Work(play.Tx):
         return self.given
 
     def begin(self) -> None:
-        """Begins the handler's transaction, where the fence is checked; a lease that is lost stays lost."""
+        """Begins the handler's transaction and checks the fence; a lease that is lost stays lost."""
         if self.lost is not None:
             raise self.lost
         if self.handle.sqlite.in_transaction:
@@ -171,7 +172,7 @@ class Work(play.Tx):
             self.lost = error
             raise
 
-    def sql(self, text: str, values: list[Any]) -> list[Words]:
+    def sql(self, text: str, values: list[Any]) -> Rows:
         self.begin()
         return play.rows_of(self.handle.run(text, values), text)
 
@@ -254,7 +255,7 @@ class SqlDoor(play.Door):
         self.handles[on].sqlite.close()
 
     def endpoint(self, on: str, words: Words) -> None:
-        """The row, and then its secrets for this connection; a registration that fails leaves no row."""
+        """The row, then its secrets for this connection; a registration that fails leaves no row."""
         handle = self.handles[on]
         settings = {name: words[name] for name in SETTINGS if words.get(name) is not None}
         verified = words["provider"] is not None and not words.get("external", False)
@@ -279,9 +280,9 @@ class SqlDoor(play.Door):
     def receive(self, on: str, words: Words) -> Words:
         return self.handles[on].receive(words)
 
-    def receive_many(self, on: str, many: list[Words]) -> list[Words]:
+    def receive_many(self, on: str, many: Rows) -> Rows:
         handle = self.handles[on]
-        answers: list[Words] = []
+        answers: Rows = []
         handle.run("begin immediate")
         try:
             for words in many:
@@ -314,9 +315,9 @@ class SqlDoor(play.Door):
                 self._run(handle, job, worker, done)
         return done
 
-    def _claim(self, handle: Handle, queues: list[str], worker: str, count: int) -> list[Words]:
+    def _claim(self, handle: Handle, queues: list[str], worker: str, count: int) -> Rows:
         for queue in queues:
-            jobs: list[Words] = json.loads(
+            jobs: Rows = json.loads(
                 handle.call("honker_claim_batch", queue, worker, count, handle.visibility_s)
             )
             if jobs:
@@ -348,7 +349,7 @@ class SqlDoor(play.Door):
             raise DoorError(f"unknown_{kind}", f"no {kind} has the id {row_id}")
         return rows[0]
 
-    def list_rows(self, on: str, kind: str, filter: Words) -> list[Words]:
+    def list(self, on: str, kind: str, filter: Words) -> Rows:
         handle = self.handles[on]
         if kind == "jobs":
             return handle.rows("select * from knocker_jobs order by due_at, id")
@@ -379,8 +380,8 @@ class SqlDoor(play.Door):
         why: Words = json.loads(self.handles[on].call("knocker_why", event_id))
         return why
 
-    def stats(self, on: str) -> list[Words]:
-        rows: list[Words] = json.loads(self.handles[on].call("knocker_stats"))
+    def stats(self, on: str) -> Rows:
+        rows: Rows = json.loads(self.handles[on].call("knocker_stats"))
         return rows
 
     def prune(self, on: str, kind: str, words: Words) -> Words:
