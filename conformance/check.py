@@ -38,7 +38,7 @@ KNOWN |= {"oneOf", "$ref", "pattern", "minLength", "minItems", "minProperties", 
 
 
 def read(path: Path) -> Any:
-    """The file's JSON; a member that stands twice is an error: one of the two would silently be lost."""
+    """The file's JSON; a member that stands twice is an error: one of the two would be lost."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen = dict(pairs)
@@ -50,7 +50,7 @@ def read(path: Path) -> Any:
 
 
 def problems(value: Any, rule: dict[str, Any] = SCHEMA, at: str = "") -> list[str]:
-    """What in `value` is against the rule, as sentences; of a choice what the alternative meant says."""
+    """What in `value` is against the rule, as sentences; of a choice those of what was meant."""
     unknown = set(rule) - KNOWN
     if unknown:
         raise ValueError(f"schema.json uses {unknown}, which this check does not read")

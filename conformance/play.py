@@ -1,17 +1,12 @@
-"""The interpreter of the conformance format (README.md) and the door that a face of Knocker fills in.
+"""The interpreter of the conformance format (README.md): plays files at a door and reports.
 
-Owns values, names, comparing, scripts and the report. Knows nothing of Knocker: whatever a step does
-it does through a `Door`, whose subclasses are run_sql.py here and bindings/python/conformance.py.
+Owns steps, scripts and the report. Knows nothing of Knocker: whatever a step does it does through a
+`Door`.
 """
 
 from __future__ import annotations
 
-import abc
 import argparse
-import base64
-import json
-import re
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,256 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import check
+from door import QUERY, Door, DoorError, Rows, Script, Tx, Words, rows_of
+from names import Mismatch, Names, show
 
-Words = dict[str, Any]
-Rows = list[Words]
-START_S = 1700000000
-NAME = re.compile(r"^\$[a-z0-9_]+$")
-QUERY = re.compile(r"^\s*(select|with|values)\b|\breturning\b", re.IGNORECASE)
-
-
-class DoorError(Exception):
-    """An operation failed, as the door tells it: an error name of the format and the face's message."""
-
-    def __init__(self, name: str, text: str) -> None:
-        super().__init__(f"{name}: {text}")
-        self.name = name
-        self.text = text
-
-
-class Mismatch(Exception):
-    """The file fails; the text says where and why."""
-
-
-class Tx(abc.ABC):
-    """What a script does on the handle that runs it. Each method raises DoorError."""
-
-    @abc.abstractmethod
-    def event(self) -> Words:
-        """The event as the handler was given it."""
-
-    @abc.abstractmethod
-    def sql(self, text: str, values: list[Any]) -> Rows: ...
-
-    @abc.abstractmethod
-    def receive(self, words: Words) -> Words: ...
-
-    @abc.abstractmethod
-    def ingest(self, words: Words) -> Words: ...
-
-    @abc.abstractmethod
-    def extend(self, seconds: int) -> None: ...
-
-
-Script = Callable[[Tx], Words | None]
-"""Plays a script within a handler; gives its ending, or None when the handler is to return."""
-
-
-class Door(abc.ABC):
-    """One face of Knocker on one fresh file. Each method raises DoorError; `on` is a handle's name.
-
-    Words come with their values put in: bytes are bytes, names are what they were bound to. Rows go
-    back as dicts of the names in README.md; `headers` and `query` as dicts. The clock is `now_s`;
-    `clock` is called when it moved.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.now_s = START_S
-        self._application: sqlite3.Connection | None = None
-
-    def sql(self, text: str, values: list[Any]) -> Rows:
-        """A statement of the application, on a plain connection that no face of Knocker has touched."""
-        if self._application is None:
-            self._application = sqlite3.connect(self.path, isolation_level=None, timeout=2.5)
-        try:
-            return rows_of(self._application.execute(text, values), text)
-        except sqlite3.Error as error:
-            raise DoorError("sql", str(error)) from error
-
-    def end(self) -> None:
-        """Frees everything, whatever state it is in."""
-        if self._application is not None:
-            self._application.close()
-
-    @abc.abstractmethod
-    def clock(self) -> None: ...
-
-    @abc.abstractmethod
-    def open(self, on: str, options: Words) -> None: ...
-
-    @abc.abstractmethod
-    def close(self, on: str) -> None: ...
-
-    @abc.abstractmethod
-    def endpoint(self, on: str, words: Words) -> None: ...
-
-    @abc.abstractmethod
-    def receive(self, on: str, words: Words) -> Words: ...
-
-    @abc.abstractmethod
-    def receive_many(self, on: str, many: Rows) -> Rows: ...
-
-    @abc.abstractmethod
-    def ingest(self, on: str, words: Words) -> Words: ...
-
-    @abc.abstractmethod
-    def handle(self, on: str, endpoint: str, event_type: str | None, script: Script) -> None: ...
-
-    @abc.abstractmethod
-    def work(self, on: str, words: Words) -> list[int]: ...
-
-    @abc.abstractmethod
-    def get(self, on: str, kind: str, row_id: int) -> Words: ...
-
-    @abc.abstractmethod
-    def list(self, on: str, kind: str, filter: Words) -> Rows: ...
-
-    @abc.abstractmethod
-    def act(self, on: str, verb: str, target: Any) -> None: ...
-
-    @abc.abstractmethod
-    def why(self, on: str, event_id: int) -> Words: ...
-
-    @abc.abstractmethod
-    def stats(self, on: str) -> Rows: ...
-
-    @abc.abstractmethod
-    def prune(self, on: str, kind: str, words: Words) -> Words: ...
-
-    @abc.abstractmethod
-    def verify(self, on: str, words: Words) -> Words: ...
-
-    @abc.abstractmethod
-    def sign(self, on: str, words: Words) -> Words: ...
-
-
-def rows_of(cursor: sqlite3.Cursor, text: str) -> Rows:
-    """A statement's rows as the format has them: none unless the text is a query's."""
-    if not QUERY.search(text) or cursor.description is None:
-        return []
-    columns = [column[0] for column in cursor.description]
-    return [dict(zip(columns, row, strict=True)) for row in cursor]
-
-
-def value_of(given: Any) -> Any:
-    """A value word as the value it stands for; whatever else as it is."""
-    if isinstance(given, dict):
-        if set(given) == {"base64"}:
-            return base64.b64decode(given["base64"], validate=True)
-        if set(given) == {"repeat", "times"}:
-            return given["repeat"] * given["times"]
-        if set(given) == {"int"}:
-            return int(given["int"])
-    return given
-
-
-def is_name(text: Any) -> bool:
-    return isinstance(text, str) and NAME.match(text) is not None
-
-
-def show(value: Any) -> str:
-    """For messages: JSON, cut to a readable length."""
-    text = json.dumps(
-        value, ensure_ascii=False, default=lambda odd: {"base64": base64.b64encode(odd).decode()}
-    )
-    return text if len(text) <= 400 else text[:397] + "..."
-
-
-class Names:
-    """What the names of a file are bound to, and how often each was met."""
-
-    def __init__(self) -> None:
-        self.values: Words = {}
-        self.met: dict[str, int] = {}
-
-    def put_in(self, given: Any) -> Any:
-        """`given` with each name and each value word replaced by its value."""
-        if is_name(given):
-            if given not in self.values:
-                raise Mismatch(f"{given} is not bound")
-            self.met[given] += 1
-            return self.values[given]
-        value = value_of(given)
-        if isinstance(value, dict):
-            return {name: self.put_in(member) for name, member in value.items()}
-        if isinstance(value, list):
-            return [self.put_in(element) for element in value]
-        return value
-
-    def match(self, expected: Any, got: Any, at: str) -> None:
-        """Raises Mismatch unless `got` is what was expected."""
-        if is_name(expected):
-            self._match_name(expected, got, at)
-        elif (
-            isinstance(expected, dict)
-            and len(expected) == 1
-            and set(expected) <= {"between", "contains", "any"}
-        ):
-            self._match_range(expected, got, at)
-        else:
-            expected = value_of(expected)
-            if isinstance(expected, dict):
-                self._match_members(expected, got, at)
-            elif isinstance(expected, list):
-                self._match_elements(expected, got, at)
-            elif not _same(expected, got):
-                raise Mismatch(f"{at}: expected {show(expected)}, got {show(got)}")
-
-    def _match_name(self, name: str, got: Any, at: str) -> None:
-        self.met[name] = self.met.get(name, 0) + 1
-        if name in self.values:
-            if not _same(self.values[name], got):
-                raise Mismatch(
-                    f"{at}: expected {name}, which is {show(self.values[name])}, got {show(got)}"
-                )
-        elif got is None:
-            raise Mismatch(f"{at}: {name} cannot be bound to null")
-        else:
-            self.values[name] = got
-
-    def _match_range(self, expected: Words, got: Any, at: str) -> None:
-        if "any" in expected:
-            good = expected["any"] is True and got is not None
-        elif "between" in expected:
-            low, high = expected["between"]
-            good = _is_number(got) and low <= got <= high
-        else:
-            good = isinstance(got, (str, bytes)) and _bytes(expected["contains"]) in _bytes(got)
-        if not good:
-            raise Mismatch(f"{at}: expected {show(expected)}, got {show(got)}")
-
-    def _match_members(self, expected: Words, got: Any, at: str) -> None:
-        if expected and not isinstance(got, dict):
-            raise Mismatch(f"{at}: expected {show(expected)}, got {show(got)}")
-        for name, member in expected.items():
-            if name not in got:
-                raise Mismatch(f"{at}: expected a member '{name}', got {show(got)}")
-            self.match(member, got[name], f"{at}.{name}")
-
-    def _match_elements(self, expected: list[Any], got: Any, at: str) -> None:
-        if not isinstance(got, list) or len(got) != len(expected):
-            raise Mismatch(f"{at}: expected a list of {len(expected)}, got {show(got)}")
-        for n, element in enumerate(expected):
-            self.match(element, got[n], f"{at}[{n}]")
-
-
-def _bytes(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _same(expected: Any, got: Any) -> bool:
-    if isinstance(expected, bool):
-        return isinstance(got, (bool, int)) and got == expected
-    if _is_number(expected):
-        return _is_number(got) and got == expected
-    if isinstance(expected, (str, bytes)):
-        return isinstance(got, (str, bytes)) and _bytes(got) == _bytes(expected)
-    return expected is None and got is None
+__all__ = ["QUERY", "Door", "DoorError", "Rows", "Script", "Tx", "Words", "main", "rows_of"]
 
 
 class _Handler:
@@ -491,7 +240,7 @@ def play_file(path: Path, door_class: type[Door]) -> str | None:
                 door.end()
     except (Mismatch, ValueError) as error:
         return str(error)
-    except Exception as error:  # a door that breaks fails this file; the others are played
+    except Exception as error:  # noqa: BLE001
         return f"the door broke with {type(error).__name__}: {error}"
     return None
 
@@ -501,7 +250,7 @@ def _files(given: Path) -> list[Path]:
 
 
 def main(name: str, door_class: type[Door], arguments: list[str]) -> int:
-    """Plays self/, then the scenarios or what is named; prints the door's line. 0 if all is well."""
+    """Plays self/, then the scenarios or what is named; prints the door's line. 0: all well."""
     options = argparse.ArgumentParser(
         description=f"Plays the conformance suite at the door {name}."
     )

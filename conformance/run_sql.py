@@ -1,9 +1,9 @@
-"""The SQL door: plays the suite through the loadable extension build/knocker.so and Python's own sqlite3.
+"""The SQL door: the suite through the loadable extension build/knocker.so and Python's own sqlite3.
 
-Each handle is a connection. What the extension has no function for (lists, look-ups) is a query of its
-views, as people write it. A worker's step is the transaction of the SQL page: claim, begin immediate,
-mark, the handler's SQL, mark, acknowledge, commit; what is not "handled" goes through knocker_settle,
-which holds the rules.
+Each handle is a connection. What the extension has no function for (lists, look-ups) is a query of
+its views, as people write it. A worker's step is the transaction of the SQL page: claim, begin
+immediate, mark, the handler's SQL, mark, acknowledge, commit; what is not "handled" goes through
+knocker_settle, which holds the rules.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class Work(play.Tx):
         return self.given
 
     def begin(self) -> None:
-        """Begins the handler's transaction and checks the fence; a lease that is lost stays lost."""
+        """Begins the handler's transaction and checks the fence; a lost lease stays lost."""
         if self.lost is not None:
             raise self.lost
         if self.handle.sqlite.in_transaction:
@@ -255,7 +255,7 @@ class SqlDoor(play.Door):
         self.handles[on].sqlite.close()
 
     def endpoint(self, on: str, words: Words) -> None:
-        """The row, then its secrets for this connection; a registration that fails leaves no row."""
+        """The row, then its secrets in this connection; one that fails leaves no row."""
         handle = self.handles[on]
         settings = {name: words[name] for name in SETTINGS if words.get(name) is not None}
         verified = words["provider"] is not None and not words.get("external", False)
