@@ -23,6 +23,7 @@ def generate() -> None:
     made.mkdir(exist_ok=True)
     for name in ("knocker.c", "knocker.h"):
         shutil.copyfile(core / name, made / name)
+    shutil.copyfile(here.parent.parent / "LICENSE", made / "LICENSE")
     options = ["-python", "-threads", "-noproxy", "-module", "_native"]
     output = ["-outdir", str(made), "-o", str(made / "wrap.c")]
     subprocess.run(["swig", *options, f"-I{made}", *output, str(interface)], check=True)

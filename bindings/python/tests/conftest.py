@@ -1,0 +1,58 @@
+"""What the tests share: a fresh file, an open handle, and Stripe's signature made by Python's own hmac."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import knocker
+
+SECRET = "whsec_123"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "knocker.db"
+
+
+@pytest.fixture
+def webhooks(path: Path) -> Iterator[knocker.Inbox]:
+    with knocker.open(path) as inbox:
+        yield inbox
+
+
+@pytest.fixture
+def plain(webhooks: knocker.Inbox) -> knocker.Endpoint:
+    """An endpoint without verification."""
+    return webhooks.endpoint("plain", path="/plain")
+
+
+def stripe_request(body: dict[str, Any], now_s: int | None = None) -> dict[str, Any]:
+    raw = json.dumps(body).encode()
+    stamp = str(int(time.time()) if now_s is None else now_s)
+    signed = stamp.encode() + b"." + raw
+    digest = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
+    return {"body": raw, "headers": {"stripe-signature": f"t={stamp},v1={digest}"}}
+
+
+Ingest = Callable[..., int]
+
+
+@pytest.fixture
+def ingest(webhooks: knocker.Inbox, plain: knocker.Endpoint) -> Ingest:
+    """Makes an event at the plain endpoint."""
+
+    def make(event_type: str = "t", **options: Any) -> int:
+        options.setdefault("signature_valid", True)
+        event_id = webhooks.ingest("plain", event_type=event_type, **options).event_id
+        assert event_id is not None
+        return event_id
+
+    return make
