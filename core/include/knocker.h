@@ -238,9 +238,9 @@ KNOCKER_API int32_t knocker_settle(knocker_work *work, int32_t outcome, knocker_
 /* Ends a work without an outcome (a handler that was killed): rolls back and gives the job back, no attempt counted. NULL is fine. */
 KNOCKER_API int32_t knocker_work_free(knocker_work *work);
 
-/* Sleeps until a job may have come due: 0 = look again, 1 = the time is up, 2 = knocker_wake or close: stop.
- * Wakes at commits of any process, at the next due time, and once a second. */
-KNOCKER_API int32_t knocker_wait(knocker *k, int64_t timeout_ms, knocker_error *error);
+/* Sleeps until a job that knocker_claim would lease with these options may have come due: 0 = claim again, 1 = the time is up,
+ * 2 = knocker_wake or close: stop. Wakes at commits of any process, at the next due time, and looks once a second. */
+KNOCKER_API int32_t knocker_wait(knocker *k, const knocker_claim_options *options, int64_t timeout_ms, knocker_error *error);
 /* Makes every knocker_wait of this handle that is now asleep return 2. */
 KNOCKER_API int32_t knocker_wake(knocker *k);
 

@@ -1,0 +1,1 @@
+select count(*) from _knocker_attempt where job_id = ?1

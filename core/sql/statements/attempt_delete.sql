@@ -1,0 +1,1 @@
+delete from _knocker_attempt where job_id = ?1

@@ -1,0 +1,1 @@
+delete from _knocker_delivery where id = ?1

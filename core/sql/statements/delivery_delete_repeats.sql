@@ -1,0 +1,1 @@
+delete from _knocker_delivery where event_id = ?1 and event_id <> id

@@ -1,0 +1,3 @@
+select id, name, path, provider, enabled, paused, queue as queue_name, created_ms / 1000 as created_at
+from _knocker_endpoint
+where id = ?1

@@ -1,0 +1,1 @@
+select name from _knocker_endpoint where path = ?1 and name <> ?2

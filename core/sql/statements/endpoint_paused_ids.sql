@@ -1,0 +1,1 @@
+select id from _knocker_endpoint where paused = 1

@@ -1,0 +1,1 @@
+select coalesce(min(id), 1) from _knocker_delivery

@@ -1,0 +1,1 @@
+delete from _knocker_job where id = ?1

@@ -1,0 +1,3 @@
+update _knocker_job
+set status = 'ignored', due_ms = null, worker = null, settled_ms = ?2, last_error = ?3
+where id = ?1

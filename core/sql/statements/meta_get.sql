@@ -1,0 +1,1 @@
+select value from _knocker_meta where key = ?1

@@ -1,0 +1,464 @@
+/* The C door: each call checks its handle, takes the connection it needs, and calls downward. No rule stands here. */
+#include <string.h>
+
+#include "batch.h"
+#include "clock.h"
+#include "error.h"
+#include "handle.h"
+#include "operator.h"
+#include "version.h"
+#include "worker.h"
+
+const char *knocker_version(void)
+{
+	return KNOCKER_VERSION_TEXT;
+}
+
+const char *knocker_error_name(int32_t code)
+{
+	static const char *const names[] = {"ok", "invalid_argument", "unknown_endpoint", "unknown_event", "unknown_delivery",
+	                                    "wrong_status", "busy", "storage", "corrupt", "closed", "lease_lost", "sql"};
+
+	return code <= 0 && code >= KNOCKER_SQL ? names[-code] : "unknown";
+}
+
+/* ---- 1. open ---- */
+
+int32_t knocker_open(const knocker_open_options *options, knocker **out, knocker_error *error)
+{
+	knocker_open_options o;
+	int32_t rc;
+
+	if (!out)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	*out = NULL;
+	rc = handle_options("open_options", options, &o, sizeof o, error);
+	if (rc < 0)
+		return rc;
+	o.size = sizeof o;
+	o.path = handle_bytes(o.path);
+	o.queue_name = handle_bytes(o.queue_name);
+	o.init_sql = handle_bytes(o.init_sql);
+	return handle_open(&o, out, error);
+}
+
+int32_t knocker_close(knocker *k, knocker_error *error)
+{
+	return handle_close(k, error);
+}
+
+int32_t knocker_clock_set(knocker *k, int64_t now_ms, knocker_error *error)
+{
+	int32_t rc = handle_enter(k, error);
+
+	if (rc < 0)
+		return rc;
+	rc = inbox_range_check("now_ms", now_ms, 0, INT64_MAX / 4, error);
+	if (rc == 0)
+		atomic_store(&k->inbox.clock_ms, now_ms);
+	handle_leave(k);
+	return rc;
+}
+
+/* ---- the writer for one small transaction ---- */
+
+static int32_t api_begin(knocker *k, bool full, const char *who, knocker_error *error)
+{
+	int32_t rc = handle_enter_writing(k, error);
+	db *d;
+
+	if (rc < 0)
+		return rc;
+	rc = store_enter(k->store, who, error);
+	if (rc < 0) {
+		handle_leave(k);
+		return rc;
+	}
+	d = store_writer(k->store);
+	rc = db_synchronous(d, full, error);
+	if (rc == 0)
+		rc = db_begin(d, error);
+	if (rc < 0) {
+		store_leave(k->store);
+		handle_leave(k);
+	}
+	return rc;
+}
+
+/* Commits where all went well, else rolls back. */
+static int32_t api_end(knocker *k, int32_t rc, knocker_error *error)
+{
+	db *d = store_writer(k->store);
+	int32_t committed = rc >= 0 ? db_commit(d, error) : 0;
+
+	db_rollback(d);
+	store_leave(k->store);
+	handle_leave(k);
+	return rc < 0 ? rc : committed < 0 ? committed : rc;
+}
+
+/* After a failure there are no rows. */
+static int32_t api_rows(int32_t rc, knocker_rows **out)
+{
+	if (rc < 0) {
+		knocker_rows_free(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
+static int32_t api_reader(knocker *k, db **reader, knocker_rows **out, knocker_error *error)
+{
+	int32_t rc;
+
+	if (!out)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	*out = NULL;
+	rc = handle_enter(k, error);
+	if (rc < 0)
+		return rc;
+	rc = store_reader(k->store, reader, error);
+	if (rc < 0)
+		handle_leave(k);
+	return rc;
+}
+
+static int32_t api_reader_end(knocker *k, db *reader, int32_t rc, knocker_rows **out)
+{
+	store_reader_leave(k->store, reader);
+	handle_leave(k);
+	return api_rows(rc, out);
+}
+
+/* ---- 2. endpoints ---- */
+
+int32_t knocker_endpoint_add(knocker *k, const knocker_endpoint *endpoint, int64_t *id, knocker_error *error)
+{
+	knocker_endpoint e;
+	int32_t rc = handle_options("endpoint", endpoint, &e, sizeof e, error);
+	knocker_bytes *texts[] = {&e.name, &e.path, &e.provider, &e.scheme_json, &e.secrets_json, &e.options_json, &e.queue_name};
+	size_t i;
+
+	if (rc == 0)
+		rc = api_begin(k, k ? k->full : false, "add_endpoint", error);
+	if (rc < 0)
+		return rc;
+	for (i = 0; i < sizeof texts / sizeof *texts; i++)
+		*texts[i] = handle_bytes(*texts[i]);
+	return api_end(k, endpoint_add(&k->inbox, store_writer(k->store), &e, id, error), error);
+}
+
+int32_t knocker_endpoint_pause(knocker *k, knocker_bytes name, int32_t paused, knocker_error *error)
+{
+	int32_t rc = api_begin(k, k ? k->full : false, "pause", error);
+
+	return rc < 0 ? rc : api_end(k, endpoint_pause(store_writer(k->store), handle_bytes(name), paused != 0, error), error);
+}
+
+int32_t knocker_providers(knocker_rows **out, knocker_error *error)
+{
+	if (!out)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	return endpoint_providers(out, error);
+}
+
+/* ---- 3. receive ---- */
+
+static int32_t api_prepare(knocker *k, const knocker_request *request, bool ingest, receipt *r, knocker_error *error)
+{
+	db *reader = NULL;
+	int32_t rc = 0;
+
+	memset(r, 0, sizeof *r);
+	r->request = request;
+	if (receipt_needs_row(&k->inbox, request, ingest))
+		rc = store_reader(k->store, &reader, error);
+	if (rc == 0)
+		rc = receipt_prepare(&k->inbox, reader, request, ingest, r, error);
+	store_reader_leave(k->store, reader);
+	return rc;
+}
+
+static int32_t api_receive_one(knocker *k, const knocker_request *request, bool ingest, knocker_rows **out, knocker_error *error)
+{
+	receipt r, *one = &r;
+	batch b = {&one, 1};
+	int32_t rc = api_prepare(k, request, ingest, &r, error);
+
+	if (rc == 0)
+		rc = batch_receive(&k->inbox, k->store, &b, k->full, error);
+	if (rc == 0 && r.rc < 0)
+		rc = fail(error, r.rc, "%s", r.error.text);
+	if (rc == 0)
+		rc = rows_new(receipt_columns, out, error);
+	if (rc == 0)
+		rc = receipt_row(&r, false, *out, error);
+	receipt_free(&r);
+	return rc;
+}
+
+static int32_t api_receive(knocker *k, const knocker_request *request, bool ingest, knocker_rows **out, knocker_error *error)
+{
+	knocker_request q;
+	int32_t rc;
+
+	if (!out)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	*out = NULL;
+	rc = handle_request(request, &q, error);
+	if (rc == 0)
+		rc = handle_enter_writing(k, error);
+	if (rc < 0)
+		return rc;
+	rc = api_receive_one(k, &q, ingest, out, error);
+	handle_leave(k);
+	return api_rows(rc, out);
+}
+
+int32_t knocker_receive(knocker *k, const knocker_request *request, knocker_rows **out, knocker_error *error)
+{
+	return api_receive(k, request, false, out, error);
+}
+
+int32_t knocker_ingest(knocker *k, const knocker_request *request, knocker_rows **out, knocker_error *error)
+{
+	return api_receive(k, request, true, out, error);
+}
+
+/* What receive_many holds for its requests, as one block. */
+typedef struct {
+	knocker_request *requests;
+	receipt *receipts;
+	receipt **pointers;
+	int32_t count;
+} api_many;
+
+static int32_t api_many_new(api_many *m, int32_t count, knocker_error *error)
+{
+	*m = (api_many){.count = count,
+	                .requests = memory_get((size_t)count * sizeof *m->requests),
+	                .receipts = memory_get((size_t)count * sizeof *m->receipts),
+	                .pointers = memory_get((size_t)count * sizeof *m->pointers)};
+	if (!m->requests || !m->receipts || !m->pointers)
+		return fail_memory(error);
+	memset(m->receipts, 0, (size_t)count * sizeof *m->receipts);
+	return 0;
+}
+
+static void api_many_free(api_many *m)
+{
+	int32_t i;
+
+	for (i = 0; m->receipts && i < m->count; i++)
+		receipt_free(&m->receipts[i]);
+	memory_free(m->requests);
+	memory_free(m->receipts);
+	memory_free(m->pointers);
+}
+
+static int32_t api_many_run(knocker *k, api_many *m, const knocker_request *const *requests, knocker_rows **out, knocker_error *error)
+{
+	batch b = {m->pointers, m->count};
+	int32_t rc, i;
+
+	for (i = 0; i < m->count; i++) {
+		receipt *r = m->pointers[i] = &m->receipts[i];
+		knocker_error said = {0};
+
+		rc = handle_request(requests[i], &m->requests[i], &said);
+		r->request = &m->requests[i];
+		if (rc == 0)
+			rc = api_prepare(k, &m->requests[i], false, r, &said);
+		r->rc = rc;
+		r->error = said;
+	}
+	rc = batch_receive(&k->inbox, k->store, &b, k->full, error);
+	if (rc == 0)
+		rc = rows_new(receipt_many_columns, out, error);
+	for (i = 0; rc == 0 && i < m->count; i++)
+		rc = receipt_row(&m->receipts[i], true, *out, error);
+	return rc;
+}
+
+int32_t knocker_receive_many(knocker *k, const knocker_request *const *requests, int32_t count, knocker_rows **out,
+                             knocker_error *error)
+{
+	api_many m = {0};
+	int32_t rc;
+
+	if (!out)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	*out = NULL;
+	rc = inbox_range_check("count", count, 1, LIMIT_BATCH_COUNT, error);
+	if (rc == 0 && !requests)
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "requests is NULL");
+	if (rc == 0)
+		rc = handle_enter_writing(k, error);
+	if (rc < 0)
+		return rc;
+	rc = api_many_new(&m, count, error);
+	if (rc == 0)
+		rc = api_many_run(k, &m, requests, out, error);
+	api_many_free(&m);
+	handle_leave(k);
+	return api_rows(rc, out);
+}
+
+/* ---- pure ---- */
+
+static int32_t api_pure(const knocker_request *request, int64_t now_ms, bool sign, knocker_rows **out, knocker_error *error)
+{
+	knocker_request q;
+	int32_t rc;
+
+	if (!out)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	*out = NULL;
+	rc = handle_request(request, &q, error);
+	if (rc == 0)
+		rc = inbox_range_check("now_ms", now_ms, 0, INT64_MAX / 4, error);
+	if (rc < 0)
+		return rc;
+	now_ms = now_ms ? now_ms : clock_wall_ms();
+	rc = sign ? receipt_sign(&q, now_ms, out, error) : receipt_verify(&q, now_ms, out, error);
+	return api_rows(rc, out);
+}
+
+int32_t knocker_verify(const knocker_request *request, int64_t now_ms, knocker_rows **out, knocker_error *error)
+{
+	return api_pure(request, now_ms, false, out, error);
+}
+
+int32_t knocker_sign(const knocker_request *request, int64_t now_ms, knocker_rows **out, knocker_error *error)
+{
+	return api_pure(request, now_ms, true, out, error);
+}
+
+/* ---- 5. look, and operate ---- */
+
+int32_t knocker_read(knocker *k, knocker_bytes sql, const knocker_value *values, int32_t count, knocker_rows **out,
+                     knocker_error *error)
+{
+	const db_text_statement s = {.sql = handle_bytes(sql), .values = values, .count = count};
+	db *reader;
+	int32_t rc = api_reader(k, &reader, out, error);
+
+	return rc < 0 ? rc : api_reader_end(k, reader, db_text_run(reader, &s, out, NULL, NULL, error), out);
+}
+
+int32_t knocker_get(knocker *k, int32_t kind, int64_t id, knocker_rows **out, knocker_error *error)
+{
+	db *reader;
+	int32_t rc = api_reader(k, &reader, out, error);
+
+	return rc < 0 ? rc : api_reader_end(k, reader, look_get(reader, kind, id, out, error), out);
+}
+
+int32_t knocker_list(knocker *k, const knocker_filter *filter, knocker_rows **out, knocker_error *error)
+{
+	knocker_filter f;
+	db *reader;
+	int32_t rc = handle_options("filter", filter, &f, sizeof f, error);
+
+	if (rc == 0)
+		rc = api_reader(k, &reader, out, error);
+	if (rc < 0)
+		return rc;
+	f.endpoint = handle_bytes(f.endpoint);
+	f.status = handle_bytes(f.status);
+	f.event_type = handle_bytes(f.event_type);
+	f.audit_kind = handle_bytes(f.audit_kind);
+	return api_reader_end(k, reader, look_list(&k->inbox, reader, &f, out, error), out);
+}
+
+int32_t knocker_why(knocker *k, int64_t event_id, knocker_rows **out, knocker_error *error)
+{
+	db *reader;
+	int32_t rc = api_reader(k, &reader, out, error);
+
+	return rc < 0 ? rc : api_reader_end(k, reader, look_why(&k->inbox, reader, event_id, out, error), out);
+}
+
+int32_t knocker_stats(knocker *k, knocker_rows **out, knocker_error *error)
+{
+	db *reader;
+	int32_t rc = api_reader(k, &reader, out, error);
+
+	return rc < 0 ? rc : api_reader_end(k, reader, look_stats(&k->inbox, reader, out, error), out);
+}
+
+int32_t knocker_ignore(knocker *k, int64_t event_id, knocker_bytes reason, knocker_error *error)
+{
+	int32_t rc = api_begin(k, k ? k->full : false, "ignore", error);
+
+	return rc < 0 ? rc : api_end(k, operator_ignore(&k->inbox, store_writer(k->store), event_id, handle_bytes(reason), error), error);
+}
+
+static int32_t api_again(knocker *k, int64_t id,
+                         int32_t (*act)(inbox *, db *, int64_t, const operator_again *, knocker_error *), knocker_error *error)
+{
+	const operator_again as_it_is = {0};
+	int32_t rc = api_begin(k, k ? k->full : false, "a replay", error);
+
+	return rc < 0 ? rc : api_end(k, act(&k->inbox, store_writer(k->store), id, &as_it_is, error), error);
+}
+
+int32_t knocker_replay(knocker *k, int64_t event_id, knocker_error *error)
+{
+	return api_again(k, event_id, operator_replay, error);
+}
+
+int32_t knocker_requeue(knocker *k, int64_t event_id, knocker_error *error)
+{
+	return api_again(k, event_id, operator_requeue, error);
+}
+
+int32_t knocker_replay_delivery(knocker *k, int64_t delivery_id, knocker_error *error)
+{
+	return api_again(k, delivery_id, operator_replay_delivery, error);
+}
+
+static int32_t api_prune(knocker *k, const knocker_prune *given, bool orphans, prune_counts *counts, knocker_error *error)
+{
+	knocker_prune p;
+	prune_options o;
+	int32_t rc = handle_options("prune", given, &p, sizeof p, error);
+
+	if (rc == 0)
+		rc = api_begin(k, k ? k->full : false, "a prune", error);
+	if (rc < 0)
+		return rc;
+	o = (prune_options){.statuses_json = handle_bytes(p.statuses_json), .older_than_s = p.older_than_s, .limit = p.limit,
+	                    .dry_run = p.dry_run != 0};
+	rc = orphans ? prune_orphans(&k->inbox, store_writer(k->store), &o, counts, error)
+	             : prune_events(&k->inbox, store_writer(k->store), &o, counts, error);
+	return api_end(k, rc, error);
+}
+
+int32_t knocker_prune_events(knocker *k, const knocker_prune *prune, knocker_rows **out, knocker_error *error)
+{
+	prune_counts c;
+	int32_t rc = out ? api_prune(k, prune, false, &c, error) : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+
+	if (out)
+		*out = NULL;
+	if (rc == 0)
+		rc = rows_new("events_pruned, attempts_pruned, deliveries_pruned, live_jobs_pruned", out, error);
+	if (rc == 0)
+		rc = rows_add(*out, (const knocker_value[]){INT(c.events), INT(c.attempts), INT(c.deliveries), INT(c.live_jobs)}, error);
+	return rc;
+}
+
+int32_t knocker_prune_orphan_deliveries(knocker *k, const knocker_prune *prune, knocker_rows **out, knocker_error *error)
+{
+	prune_counts c;
+	int32_t rc = out ? api_prune(k, prune, true, &c, error) : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+
+	if (out)
+		*out = NULL;
+	if (rc == 0)
+		rc = rows_new("deliveries_pruned", out, error);
+	if (rc == 0)
+		rc = rows_add(*out, (const knocker_value[]){INT(c.deliveries)}, error);
+	return rc;
+}

@@ -1,0 +1,136 @@
+/* Many receipts, one commit: whoever holds the writer stores what waits behind it too. A bad request fails alone; where SQLite rolled
+ * the whole transaction back, the batch starts again with one commit a request. */
+#include "batch.h"
+
+#include "error.h"
+
+/* All receipts of all taken tickets, as one sequence. */
+typedef struct {
+	ticket *ticket;
+	int32_t at;
+} batch_cursor;
+
+static receipt *batch_next(batch_cursor *c)
+{
+	while (c->ticket) {
+		batch *b = c->ticket->batch;
+
+		if (c->at < b->count)
+			return b->receipts[c->at++];
+		c->ticket = c->ticket->next;
+		c->at = 0;
+	}
+	return NULL;
+}
+
+static bool batch_is_one(ticket *taken)
+{
+	return !taken->next && ((const batch *)taken->batch)->count == 1;
+}
+
+/* One receipt under a savepoint of its own. KNOCKER_STORAGE when the whole transaction is gone. */
+static int32_t batch_store_one(inbox *in, db *d, receipt *r, receipt_dates *dates)
+{
+	knocker_error *error = &r->error;
+	int32_t rc = db_savepoint(d, error);
+
+	if (rc < 0)
+		return rc;
+	r->rc = receipt_store(in, d, r, dates, error);
+	if (r->rc == 0)
+		r->rc = db_savepoint_release(d, error);
+	if (r->rc == 0)
+		return 0;
+	if (!db_in_transaction(d))
+		return KNOCKER_STORAGE;
+	db_savepoint_rollback(d);
+	dates->loaded = false;
+	return 0;
+}
+
+static int32_t batch_try_together(inbox *in, db *d, ticket *taken, knocker_error *error)
+{
+	receipt_dates dates = {0};
+	batch_cursor c = {.ticket = taken};
+	int32_t rc = db_begin(d, error);
+	receipt *r;
+
+	while (rc == 0 && (r = batch_next(&c)))
+		if (r->rc == 0)
+			rc = batch_store_one(in, d, r, &dates);
+	if (rc == 0)
+		rc = db_commit(d, error);
+	db_rollback(d);
+	return rc;
+}
+
+static void batch_alone(inbox *in, db *d, receipt *r)
+{
+	receipt_dates dates = {0};
+
+	r->rc = db_begin(d, &r->error);
+	if (r->rc == 0)
+		r->rc = receipt_store(in, d, r, &dates, &r->error);
+	if (r->rc == 0)
+		r->rc = db_commit(d, &r->error);
+	db_rollback(d);
+}
+
+/* A receipt that failed before keeps its failure. */
+static void batch_one_by_one(inbox *in, db *d, ticket *taken, bool again)
+{
+	batch_cursor c = {.ticket = taken};
+	receipt *r;
+
+	while ((r = batch_next(&c)))
+		if (r->rc == 0 || again)
+			batch_alone(in, d, r);
+}
+
+static void batch_fail_all(ticket *taken, int32_t rc, const knocker_error *error)
+{
+	batch_cursor c = {.ticket = taken};
+	receipt *r;
+
+	while ((r = batch_next(&c)))
+		if (r->rc == 0) {
+			r->rc = rc;
+			r->error = *error;
+		}
+}
+
+/* The prepared receipts of a batch have rc 0; those that failed to be prepared keep theirs. */
+static void batch_lead(inbox *in, store *s, ticket *own, bool full)
+{
+	ticket *taken = store_take(s, own);
+	db *d = store_writer(s);
+	knocker_error error = {0};
+	int32_t rc = db_synchronous(d, full, &error);
+
+	if (rc == 0 && batch_is_one(taken)) {
+		batch_one_by_one(in, d, taken, false);
+	} else if (rc == 0) {
+		rc = batch_try_together(in, d, taken, &error);
+		if (rc < 0 && rc != KNOCKER_BUSY) {
+			batch_one_by_one(in, d, taken, false);
+			rc = 0;
+		}
+	}
+	if (rc < 0)
+		batch_fail_all(taken, rc, &error);
+	store_done(s, taken);
+	store_leave(s);
+}
+
+int32_t batch_receive(inbox *in, store *s, batch *b, bool full, knocker_error *error)
+{
+	ticket t = {.batch = b, .who = "a receipt"};
+	int32_t i, rc;
+
+	for (i = 0; i < b->count; i++)
+		t.bytes += receipt_bytes(b->receipts[i]);
+	rc = store_line_up(s, &t, error);
+	if (rc == 1)
+		batch_lead(in, s, &t, full);
+	return rc < 0 ? rc : 0;
+}

@@ -1,0 +1,305 @@
+/* One file and its connections: who may use them when. SQLite has one writer, so callers stand in line for it; receipts that wait
+ * are taken along by whoever leads. Knows nothing of what is written. */
+#include "store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "error.h"
+#include "limits.h"
+
+#define STORE_READERS 64
+#define STORE_BURST_MS 20 /* so long one process may keep the writer before it lets others in for a moment */
+
+struct store {
+	store_options options;
+	char path[4096];
+	db *writer;
+	bell *bell;
+	pthread_mutex_t lock;
+	pthread_condattr_t monotonic;
+	ticket *first, *last;      /* the line */
+	bool held;
+	const char *holder;        /* who holds the writer */
+	int64_t held_since_ms, burst_since_ms;
+	db *idle[STORE_READERS];
+	int32_t idle_count, reader_count;
+	pthread_cond_t reader_back;
+};
+
+static struct timespec store_deadline(const store *s)
+{
+	int64_t end = clock_monotonic_ms() + s->options.busy_timeout_ms;
+
+	return (struct timespec){.tv_sec = end / 1000, .tv_nsec = end % 1000 * 1000000};
+}
+
+/* ---- the line ---- */
+
+static void store_line_append(store *s, ticket *t)
+{
+	t->next = NULL;
+	if (s->last)
+		s->last->next = t;
+	else
+		s->first = t;
+	s->last = t;
+}
+
+/* Takes a ticket out of the line; `before` precedes it, NULL for the first. */
+static void store_line_remove(store *s, ticket *t, ticket *before)
+{
+	if (before)
+		before->next = t->next;
+	else
+		s->first = t->next;
+	if (s->last == t)
+		s->last = before;
+	t->next = NULL;
+}
+
+static void store_line_leave(store *s, ticket *t)
+{
+	ticket *before = NULL, *at;
+
+	for (at = s->first; at != t; at = at->next)
+		before = at;
+	store_line_remove(s, t, before);
+}
+
+static void store_lead(store *s, ticket *t)
+{
+	t->state = TICKET_LEADS;
+	s->held = true;
+	s->holder = t->who;
+	s->held_since_ms = clock_monotonic_ms();
+}
+
+static int32_t store_line_wait(store *s, ticket *t, knocker_error *error)
+{
+	struct timespec deadline = store_deadline(s);
+	int32_t rc = 0;
+
+	pthread_cond_init(&t->wake, &s->monotonic);
+	while (t->state == TICKET_WAITING && rc == 0)
+		if (pthread_cond_timedwait(&t->wake, &s->lock, &deadline) == ETIMEDOUT && t->state == TICKET_WAITING) {
+			rc = fail(error, KNOCKER_BUSY, "the writer was held for %lld ms by %s, longer than %lld ms were waited for",
+			          (long long)(clock_monotonic_ms() - s->held_since_ms), s->holder, (long long)s->options.busy_timeout_ms);
+			store_line_leave(s, t);
+		}
+	while (t->state == TICKET_TAKEN)
+		pthread_cond_wait(&t->wake, &s->lock);
+	pthread_cond_destroy(&t->wake);
+	return rc;
+}
+
+int32_t store_line_up(store *s, ticket *t, knocker_error *error)
+{
+	int32_t rc = 0;
+
+	t->state = TICKET_WAITING;
+	pthread_mutex_lock(&s->lock);
+	if (!s->held) {
+		s->burst_since_ms = clock_monotonic_ms();
+		store_lead(s, t);
+	} else {
+		store_line_append(s, t);
+		rc = store_line_wait(s, t, error);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return rc < 0 ? rc : t->state == TICKET_LEADS;
+}
+
+int32_t store_enter(store *s, const char *who, knocker_error *error)
+{
+	ticket t = {.who = who};
+	int32_t rc = store_line_up(s, &t, error);
+
+	return rc < 0 ? rc : 0;
+}
+
+ticket *store_take(store *s, ticket *own)
+{
+	ticket *taken = own, *before = NULL, *t, *next;
+	int64_t bytes = own->bytes;
+	int32_t count = 1;
+
+	own->next = NULL;
+	pthread_mutex_lock(&s->lock);
+	for (t = s->first; t; t = next) {
+		next = t->next;
+		if (!t->batch || bytes + t->bytes > LIMIT_BATCH_BYTES || count == LIMIT_BATCH_COUNT) {
+			before = t;
+			continue;
+		}
+		store_line_remove(s, t, before);
+		t->state = TICKET_TAKEN;
+		taken->next = t;
+		taken = t;
+		bytes += t->bytes;
+		count++;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return own;
+}
+
+void store_done(store *s, ticket *taken)
+{
+	ticket *t, *next;
+
+	pthread_mutex_lock(&s->lock);
+	for (t = taken->next; t; t = next) {
+		next = t->next;
+		t->state = TICKET_DONE;
+		pthread_cond_signal(&t->wake);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_leave(store *s)
+{
+	const struct timespec pause = {0, 1000000};
+	ticket *t;
+
+	db_checkpoint_if_due(s->writer);
+	if (clock_monotonic_ms() - s->burst_since_ms >= STORE_BURST_MS) {
+		nanosleep(&pause, NULL);
+		s->burst_since_ms = clock_monotonic_ms();
+	}
+	pthread_mutex_lock(&s->lock);
+	t = s->first;
+	s->held = t != NULL;
+	if (t) {
+		store_line_remove(s, t, NULL);
+		store_lead(s, t);
+		pthread_cond_signal(&t->wake);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+db *store_writer(store *s)
+{
+	return s->writer;
+}
+
+bell *store_bell(store *s)
+{
+	return s->bell;
+}
+
+/* ---- readers ---- */
+
+static int32_t store_reader_open(store *s, db **out, knocker_error *error)
+{
+	db_options o = {.path = bytes_of(s->path), .init_sql = s->options.init_sql, .busy_timeout_ms = s->options.busy_timeout_ms,
+	                .reader = true};
+	int32_t rc = db_open(&o, out, error);
+
+	if (rc < 0) {
+		pthread_mutex_lock(&s->lock);
+		s->reader_count--;
+		pthread_cond_signal(&s->reader_back);
+		pthread_mutex_unlock(&s->lock);
+	}
+	return rc;
+}
+
+int32_t store_reader(store *s, db **out, knocker_error *error)
+{
+	struct timespec deadline = store_deadline(s);
+	int timed_out = 0;
+
+	*out = NULL;
+	pthread_mutex_lock(&s->lock);
+	while (s->idle_count == 0 && s->reader_count == s->options.max_readers && timed_out == 0)
+		timed_out = pthread_cond_timedwait(&s->reader_back, &s->lock, &deadline);
+	if (s->idle_count > 0)
+		*out = s->idle[--s->idle_count];
+	else if (s->reader_count < s->options.max_readers)
+		s->reader_count++;
+	else
+		timed_out = ETIMEDOUT;
+	pthread_mutex_unlock(&s->lock);
+	if (*out)
+		return 0;
+	if (timed_out == ETIMEDOUT)
+		return fail(error, KNOCKER_BUSY, "all %lld readers were in use for %lld ms: raise max_readers",
+		            (long long)s->options.max_readers, (long long)s->options.busy_timeout_ms);
+	return store_reader_open(s, out, error);
+}
+
+void store_reader_leave(store *s, db *d)
+{
+	if (!d)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->idle[s->idle_count++] = d;
+	pthread_cond_signal(&s->reader_back);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- opening ---- */
+
+static int32_t store_options_copy(store *s, const store_options *options, knocker_error *error)
+{
+	char *init = NULL;
+
+	s->options = *options;
+	if (options->init_sql.data) {
+		init = memory_get((size_t)options->init_sql.len + 1);
+		if (!init)
+			return fail_memory(error);
+		memcpy(init, options->init_sql.data, (size_t)options->init_sql.len);
+	}
+	s->options.init_sql.data = init;
+	return 0;
+}
+
+int32_t store_open(const store_options *options, store **out, knocker_error *error)
+{
+	db_options o = {.path = options->path, .init_sql = options->init_sql, .busy_timeout_ms = options->busy_timeout_ms};
+	store *s = memory_get(sizeof *s);
+	char wal[sizeof s->path + 8];
+	int32_t rc;
+
+	*out = NULL;
+	if (!s)
+		return fail_memory(error);
+	memset(s, 0, sizeof *s);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&s->monotonic);
+	pthread_condattr_setclock(&s->monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->reader_back, &s->monotonic);
+	rc = store_options_copy(s, options, error);
+	if (rc == 0)
+		rc = db_open(&o, &s->writer, error);
+	if (rc == 0) {
+		snprintf(s->path, sizeof s->path, "%s", db_file(s->writer));
+		snprintf(wal, sizeof wal, "%s-wal", s->path);
+		rc = bell_open(wal, &s->bell, error);
+	}
+	if (rc < 0) {
+		store_close(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void store_close(store *s)
+{
+	if (!s)
+		return;
+	while (s->idle_count > 0)
+		db_close(s->idle[--s->idle_count]);
+	db_close(s->writer);
+	bell_close(s->bell);
+	pthread_cond_destroy(&s->reader_back);
+	pthread_condattr_destroy(&s->monotonic);
+	pthread_mutex_destroy(&s->lock);
+	memory_free((void *)(uintptr_t)s->options.init_sql.data);
+	memory_free(s);
+}

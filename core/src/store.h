@@ -1,0 +1,49 @@
+/* One file and its connections: who may use them when. SQLite has one writer, so callers stand in line for it; receipts that wait
+ * are taken along by whoever leads. Knows nothing of what is written. */
+#ifndef KNOCKER_STORE_H
+#define KNOCKER_STORE_H
+
+#include <pthread.h>
+
+#include "bell.h"
+#include "db.h"
+
+typedef struct store store;
+
+typedef struct {
+	knocker_bytes path, init_sql;
+	int64_t busy_timeout_ms, max_readers;
+} store_options;
+
+int32_t store_open(const store_options *options, store **out, knocker_error *error);
+void store_close(store *s); /* NULL is fine; nobody uses it any more */
+bell *store_bell(store *s);
+
+/* A place in the line. A caller with `batch` lets the leader do its work for it. */
+typedef struct ticket ticket;
+struct ticket {
+	ticket *next;
+	void *batch;       /* what the leader is to do; NULL: the caller wants the writer for itself */
+	int64_t bytes;     /* of the batch, for LIMIT_BATCH_BYTES */
+	const char *who;   /* for "busy" messages */
+	enum { TICKET_WAITING, TICKET_TAKEN, TICKET_DONE, TICKET_LEADS } state;
+	pthread_cond_t wake;
+};
+
+/* 0: a leader has done the batch; 1: the caller leads: it holds the writer until store_leave. KNOCKER_BUSY past the timeout. */
+int32_t store_line_up(store *s, ticket *t, knocker_error *error);
+/* The leader's own ticket and the batches that wait behind it, in order, now nobody else's. */
+ticket *store_take(store *s, ticket *own);
+/* Wakes the callers of all taken tickets but the first, which is the leader's. */
+void store_done(store *s, ticket *taken);
+void store_leave(store *s); /* checkpoints when due, and hands the writer on */
+db *store_writer(store *s); /* the leader's */
+
+/* The writer for one caller alone: store_line_up without a batch. */
+int32_t store_enter(store *s, const char *who, knocker_error *error);
+
+/* A connection that only reads; given back with store_reader_leave. */
+int32_t store_reader(store *s, db **out, knocker_error *error);
+void store_reader_leave(store *s, db *d);
+
+#endif
