@@ -107,6 +107,7 @@ static const operation *step_operation(player *p, const value *step)
 	return op;
 }
 
+/* NULL where the play broke, and for a clock that moves before anything is opened. */
 static handle *step_handle(player *p, const value *step, const operation *op,
                            handle *default_handle)
 {
@@ -122,11 +123,11 @@ static handle *step_handle(player *p, const value *step, const operation *op,
 		name = on->data;
 	if (on != NULL || h == NULL)
 		h = op->play == play_open ? play_handle_add(p, name) : play_handle(p, name);
-	if (h == NULL)
+	if (h == NULL && op->play != play_clock)
 		play_break(p, "the handle '%s' was never opened", name);
-	else if (h->work != NULL && !op->within)
+	else if (h != NULL && h->work != NULL && !op->within)
 		play_break(p, "'%s' is not played on a handle that is in a script", op->name);
-	return p->broken == NULL ? h : NULL;
+	return h;
 }
 
 /* The words with their names replaced. A handler's scripts are left alone: they are read when they
@@ -203,8 +204,9 @@ static void play_step(player *p, const value *step, handle *default_handle)
 
 	if (!step_well_formed(p, step) || (op = step_operation(p, step)) == NULL)
 		return;
-	if ((h = step_handle(p, step, op, default_handle)) == NULL ||
-	    (words = step_words(p, step, op)) == NULL)
+	h = step_handle(p, step, op, default_handle);
+	words = p->broken == NULL ? step_words(p, step, op) : NULL;
+	if (words == NULL)
 		return;
 	got.gives = value_new(p->a, VALUE_OBJECT);
 	op->play(p, h, words, &got);

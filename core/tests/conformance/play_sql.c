@@ -81,30 +81,11 @@ static void sql_within(player *p, handle *h, knocker_bytes text, const knocker_v
 
 /* ---- The plain connection ---- */
 
-static int32_t sql_code(int result)
+/* What goes wrong there has one name, whatever SQLite's own is. */
+static void sql_failed(player *p, answer *out)
 {
-	switch (result & 255) {
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return KNOCKER_BUSY;
-	case SQLITE_FULL:
-	case SQLITE_IOERR:
-	case SQLITE_NOMEM:
-	case SQLITE_READONLY:
-	case SQLITE_CANTOPEN:
-		return KNOCKER_STORAGE;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return KNOCKER_CORRUPT;
-	default:
-		return KNOCKER_SQL;
-	}
-}
-
-static void sql_failed(player *p, int result, answer *out)
-{
-	out->code = sql_code(result);
-	out->error.code = out->code;
+	out->code = KNOCKER_SQL;
+	out->error.code = KNOCKER_SQL;
 	sqlite3_snprintf((int)sizeof out->error.text, out->error.text, "%s",
 	                 sqlite3_errmsg(p->application));
 }
@@ -174,7 +155,7 @@ static void sql_plain(player *p, knocker_bytes text, const knocker_value *values
 
 	out->gives = value_new(p->a, VALUE_LIST);
 	if (result != SQLITE_OK) {
-		sql_failed(p, result, out);
+		sql_failed(p, out);
 		return;
 	}
 	if (statement == NULL || rest[strspn(rest, "; \t\r\n")] != '\0')
@@ -186,7 +167,7 @@ static void sql_plain(player *p, knocker_bytes text, const knocker_value *values
 		sql_bind(statement, values, count);
 		result = sql_rows(p, statement, out->gives, sql_gives_rows(text.data));
 		if (result != SQLITE_DONE)
-			sql_failed(p, result, out);
+			sql_failed(p, out);
 	}
 	sqlite3_finalize(statement);
 }

@@ -6,7 +6,8 @@
 
 #include "play.h"
 
-enum { work_batch = 10 };
+/* The format knows no `work_most`: it ends a job that is due again at once for ever. */
+enum { work_batch = 10, work_most = 100000 };
 
 /* ---- Registration ---- */
 
@@ -272,7 +273,7 @@ static void work_jobs(player *p, handle *h, knocker_rows *rows, value *events, a
 void play_work(player *p, handle *h, const value *with, answer *out)
 {
 	knocker_claim_options o = {.size = sizeof o};
-	int64_t left = INT64_MAX;
+	int64_t left = work_most;
 	value *events = value_new(p->a, VALUE_LIST);
 
 	if (!words_known(p, with, "max worker_id queues"))
