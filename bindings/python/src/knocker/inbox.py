@@ -130,7 +130,7 @@ class Inbox(Operators):
         """Ends the handle. Stop its workers first; closing twice is fine."""
         handle = self._handle
         for worker in list(self._workers.values()):
-            worker.stopping.set()
+            worker.handle_closes()
         if self._pool:
             self._pool.shutdown()
             self._pool = None

@@ -177,6 +177,7 @@ class Worker:
         self.on_dead = on_dead
         self.running = False
         self.stopping = threading.Event()
+        self.closing = False
         self.current_event_id: int | None = None
         self.last_error: str | None = None
 
@@ -184,6 +185,11 @@ class Worker:
         return rows.WorkerState(
             self.worker_id, self.running, self.current_event_id, self.last_error
         )
+
+    def handle_closes(self) -> None:
+        """The handle is about to be closed: that ends this worker, and is no failure of it."""
+        self.closing = True
+        self.stopping.set()
 
     # -- one job
 
@@ -331,7 +337,7 @@ class Worker:
         ).start()
         await self._until_stopped(done, stop_event)
         result = done.result()
-        if isinstance(result, Closed) and self.stopping.is_set():
+        if isinstance(result, Closed) and self.closing:
             return 0
         if isinstance(result, BaseException):
             self.last_error = _describe(result)
