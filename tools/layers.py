@@ -24,12 +24,15 @@ LAYERS = {
     # 3: what the product does
     "batch*": 3,
     "endpoint*": 3,
+    "handle": 3,
     "inbox*": 3,
+    "look": 3,
     "operator*": 3,
     "receipt*": 3,
     "retention*": 3,
     "schema*": 3,
-    "worker*": 3,
+    "stats": 3,
+    "work*": 3,
     # 4: the two doors
     "api*": 4,
     "extension*": 4,
