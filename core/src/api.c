@@ -145,7 +145,7 @@ int32_t knocker_endpoint_add(knocker *k, const knocker_endpoint *endpoint, int64
 		return rc;
 	for (i = 0; i < sizeof texts / sizeof *texts; i++)
 		*texts[i] = handle_bytes(*texts[i]);
-	return api_end(k, endpoint_add(&k->inbox, store_writer(k->store), &e, id, error), error);
+	return api_end(k, endpoint_add(&k->inbox, store_writer(k->store), &e, false, id, error), error);
 }
 
 int32_t knocker_endpoint_pause(knocker *k, knocker_bytes name, int32_t paused, knocker_error *error)

@@ -47,6 +47,8 @@ int32_t db_fail(const db *d, int rc, int32_t otherwise, knocker_error *error)
 
 	if (code == KNOCKER_BUSY && rc == SQLITE_BUSY_SNAPSHOT)
 		return fail(error, code, "the transaction began by reading and its snapshot is old: start it with BEGIN IMMEDIATE");
+	if (code == KNOCKER_BUSY && d->adopted)
+		return fail(error, code, "another connection writes to the file, and this one's busy timeout has passed");
 	if (code == KNOCKER_BUSY)
 		return fail(error, code, "another connection writes to the file and did not finish within %lld ms",
 		            (long long)d->busy_timeout_ms);

@@ -199,7 +199,20 @@ static int32_t endpoint_write(inbox *in, db *d, const knocker_endpoint *e, knock
 	return rc;
 }
 
-int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *given, int64_t *id, knocker_error *error)
+/* A row alone changes nothing about the keys that this process has for the same provider. */
+static void endpoint_remember(inbox *in, registration *r, bool row_only)
+{
+	registration *before = row_only && !r->own_scheme ? registration_find(in, r->name) : NULL;
+	bool same = before && before->keys && before->scheme == r->scheme;
+
+	registration_leave(before);
+	if (same)
+		registration_leave(r);
+	else
+		registration_put(in, r);
+}
+
+int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *given, bool row_only, int64_t *id, knocker_error *error)
 {
 	knocker_endpoint e = *given;
 	int32_t rc = endpoint_check(in, &e, error);
@@ -213,12 +226,12 @@ int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *given, int64_t *i
 	if (!r)
 		return fail_memory(error);
 	rc = endpoint_scheme(r, &e, error);
-	if (rc == 0)
+	if (rc == 0 && !row_only)
 		rc = endpoint_keys(r, e.secrets_json, e.options_json, error);
 	if (rc == 0)
 		rc = endpoint_write(in, d, &e, e.provider, id, error);
 	if (rc == 0)
-		registration_put(in, r);
+		endpoint_remember(in, r, row_only);
 	else
 		registration_leave(r);
 	return rc;

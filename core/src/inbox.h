@@ -60,8 +60,8 @@ typedef struct {
 	knocker_bytes provider, queue; /* in the arena given */
 } endpoint_row;
 
-/* Registers here and writes the row; in a transaction. */
-int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *e, int64_t *id, knocker_error *error);
+/* Registers here and writes the row; in a transaction. `row_only`: the secrets come later, with endpoint_secrets. */
+int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *e, bool row_only, int64_t *id, knocker_error *error);
 /* Secrets and options for an endpoint whose row exists: this process's registration of it. */
 int32_t endpoint_secrets(inbox *in, db *d, knocker_bytes name, knocker_bytes secrets_json, knocker_bytes options_json,
                          knocker_error *error);

@@ -323,3 +323,15 @@ bool json_true(const json *j)
 {
 	return j && cJSON_IsTrue(j);
 }
+
+void json_write(const json *j, buffer *out)
+{
+	char *text = cJSON_PrintUnformatted(j);
+
+	if (!text) {
+		out->failed = true;
+		return;
+	}
+	buffer_text(out, text);
+	cJSON_free(text);
+}

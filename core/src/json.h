@@ -23,5 +23,6 @@ knocker_bytes json_name(const json *j);        /* of a member */
 knocker_bytes json_text(const json *j);        /* of a JSON_TEXT; absent for others */
 bool json_int(const json *j, int64_t *out);    /* false: not a whole number within +-2^53 */
 bool json_true(const json *j);
+void json_write(const json *j, buffer *out);     /* as text, without blanks */
 
 #endif

@@ -98,6 +98,15 @@ int32_t operator_requeue(inbox *in, db *d, int64_t event_id, const operator_agai
 	return operator_run_again(in, d, ACT_REQUEUE, event_id, 0, a, error);
 }
 
+/* Back to received, with no job in the queue: requeue or replay queue it. */
+int32_t operator_reset(inbox *in, db *d, int64_t event_id, knocker_error *error)
+{
+	job_state job;
+	int32_t rc = operator_check(d, ACT_REPLAY, event_id, inbox_now_ms(in), &job, error);
+
+	return rc < 0 ? rc : db_run(d, STMT_job_reset, VALUES(INT(event_id)), NULL, error);
+}
+
 int32_t operator_replay_delivery(inbox *in, db *d, int64_t delivery_id, const operator_again *a, knocker_error *error)
 {
 	query *q;

@@ -16,6 +16,8 @@ int32_t operator_replay(inbox *in, db *d, int64_t event_id, const operator_again
 int32_t operator_requeue(inbox *in, db *d, int64_t event_id, const operator_again *a, knocker_error *error);
 int32_t operator_replay_delivery(inbox *in, db *d, int64_t delivery_id, const operator_again *a, knocker_error *error);
 
+int32_t operator_reset(inbox *in, db *d, int64_t event_id, knocker_error *error);
+
 /* ---- look.c: reading ---- */
 
 int32_t look_get(db *d, int32_t kind, int64_t id, knocker_rows **out, knocker_error *error);

@@ -105,6 +105,14 @@ static int32_t receipt_by_application(receipt *r, knocker_error *error)
 	return 0;
 }
 
+static int32_t receipt_no_secret(const receipt *r, knocker_bytes provider, knocker_error *error)
+{
+	return fail(error, KNOCKER_INVALID_ARGUMENT,
+	            "endpoint '%.*s' is verified by '%.*s', for which this process has no secret: register it here, or give "
+	            "provider and secrets",
+	            QUOTED(r->request->endpoint), QUOTED(provider));
+}
+
 /* The keys of this call, where it brings secrets or options of its own; else those of the registration. */
 static int32_t receipt_keys(receipt *r, bool registered, knocker_error *error)
 {
@@ -113,7 +121,7 @@ static int32_t receipt_keys(receipt *r, bool registered, knocker_error *error)
 
 	if (registered && !receipt_has_json(q->secrets_json) && !receipt_has_json(q->options_json)) {
 		r->keys = r->registration->keys;
-		return 0;
+		return r->keys ? 0 : receipt_no_secret(r, r->registration->provider, error);
 	}
 	rc = scheme_keys_new(r->scheme, receipt_has_json(q->secrets_json) ? q->secrets_json : (knocker_bytes){0},
 	                     receipt_has_json(q->options_json) ? q->options_json : (knocker_bytes){0}, &r->own_keys, error);
@@ -156,9 +164,7 @@ static int32_t receipt_by_row(receipt *r, const endpoint_row *row, knocker_error
 	if (rc < 0)
 		return rc;
 	if (!r->scheme || !receipt_has_json(q->secrets_json))
-		return fail(error, KNOCKER_INVALID_ARGUMENT,
-		            "endpoint '%.*s' is verified by '%.*s', for which this process has no secret: register it here, or give provider and secrets",
-		            QUOTED(q->endpoint), QUOTED(row->provider));
+		return receipt_no_secret(r, row->provider, error);
 	return receipt_keys(r, false, error);
 }
 

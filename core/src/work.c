@@ -141,12 +141,11 @@ int32_t work_receive(knocker_work *w, const knocker_request *request, bool inges
 /* ---- beginning ---- */
 
 /* Renews a lease of which less than half is left, and drops a job that has nothing to do. One small transaction. */
-static int32_t work_touch(inbox *in, store *s, int64_t job_id, int64_t claim, int64_t until_ms, knocker_error *error)
+static int32_t work_touch(store *s, int64_t job_id, int64_t claim, int64_t until_ms, knocker_error *error)
 {
 	db *d = store_writer(s);
 	int32_t rc = store_enter(s, "a worker", error);
 
-	(void)in;
 	if (rc < 0)
 		return rc;
 	rc = db_synchronous(d, false, error);
@@ -165,7 +164,7 @@ static int32_t work_touch(inbox *in, store *s, int64_t job_id, int64_t claim, in
 
 static int32_t work_check(inbox *in, store *s, int64_t job_id, int64_t claim, knocker_error *error)
 {
-	int64_t now_ms = inbox_now_ms(in), lease_ms = atomic_load(&in->lease_ms);
+	worker_start start;
 	job_state job;
 	db *reader;
 	int32_t rc = store_reader(s, &reader, error);
@@ -174,15 +173,16 @@ static int32_t work_check(inbox *in, store *s, int64_t job_id, int64_t claim, kn
 		return rc;
 	rc = job_get(reader, job_id, &job, error);
 	store_reader_leave(s, reader);
-	if (rc != 0 || job.claim != claim || !job.held)
-		return rc < 0 ? rc : 1;
-	if (strcmp(job.status, "received") != 0 && strcmp(job.status, "failed") != 0) {
-		rc = work_touch(in, s, job_id, claim, 0, error);
-		return rc < 0 ? rc : 1;
-	}
-	if (job.due_ms - now_ms < lease_ms / 2)
-		rc = work_touch(in, s, job_id, claim, now_ms + lease_ms, error);
-	return rc == KNOCKER_LEASE_LOST ? 1 : rc;
+	if (rc != 0)
+		return rc;
+	start = worker_may_start(in, &job, claim);
+	if (start == START_RENEWED)
+		rc = work_touch(s, job_id, claim, inbox_now_ms(in) + atomic_load(&in->lease_ms), error);
+	else if (start == START_NEVER)
+		rc = work_touch(s, job_id, claim, 0, error);
+	if (start == START_LOST || start == START_NEVER || rc == KNOCKER_LEASE_LOST)
+		return rc < 0 && rc != KNOCKER_LEASE_LOST ? rc : 1;
+	return rc;
 }
 
 int32_t work_begin(inbox *in, store *s, int64_t job_id, int64_t claim, bool settle_full, knocker_work **out, knocker_error *error)
@@ -235,7 +235,7 @@ int32_t work_extend(knocker_work *w, int64_t lease_ms, knocker_error *error)
 		return work_say_cause(w, error);
 	if (w->open)
 		return job_extend(store_writer(w->store), w->job_id, w->claim, until_ms, error);
-	return work_touch(w->in, w->store, w->job_id, w->claim, until_ms, error);
+	return work_touch(w->store, w->job_id, w->claim, until_ms, error);
 }
 
 /* ---- ending ---- */

@@ -166,17 +166,30 @@ static int64_t worker_turn(inbox *in, knocker_bytes queue, const int64_t *set)
 	return topic;
 }
 
-int32_t worker_claim_queue(inbox *in, db *d, job_claim_options *options, job_claimed *out, int32_t *count, knocker_error *error)
+static int32_t worker_claim_by(inbox *in, db *d, const job_claim_options *o, job_claimed *out, int32_t *count, knocker_error *error)
 {
-	int64_t turn = worker_turn(in, options->queue, NULL);
-	int32_t rc = job_claim(d, options, &turn, out, count, error);
+	int64_t turn = worker_turn(in, o->queue, NULL);
+	int32_t rc = job_claim(d, o, &turn, out, count, error);
 
-	worker_turn(in, options->queue, &turn);
+	worker_turn(in, o->queue, &turn);
+	return rc;
+}
+
+int32_t worker_claim_queue(inbox *in, db *d, job_claim_options *o, job_claimed *out, int32_t *count, knocker_error *error)
+{
+	worker_scope scope = {0};
+	int32_t rc = worker_scope_paused(&scope, d, error);
+
+	o->paused = scope.paused;
+	o->paused_count = scope.paused_count;
+	if (rc == 0)
+		rc = worker_claim_by(in, d, o, out, count, error);
+	arena_free(&scope.memory);
 	return rc;
 }
 
 /* A payload that is no event has no handler here: the job is dead and says so. */
-static int32_t worker_bury_plain(inbox *in, db *d, int64_t id, knocker_error *error)
+int32_t worker_bury_plain(inbox *in, db *d, int64_t id, knocker_error *error)
 {
 	return db_run(d, STMT_job_bury,
 	              VALUES(INT(id), INT(inbox_now_ms(in)), TEXT(bytes_of("no worker of an inbox knows this payload"))), NULL, error);
@@ -215,7 +228,7 @@ static int32_t worker_claim_scope(inbox *in, db *d, const knocker_claim_options 
 
 		o.count -= (int32_t)rows_count(rows);
 		if (o.count > 0)
-			rc = worker_claim_queue(in, d, &o, jobs, &count, error);
+			rc = worker_claim_by(in, d, &o, jobs, &count, error);
 		if (rc == 0 && o.count > 0)
 			rc = worker_claim_rows(in, d, jobs, count, rows, error);
 	}
@@ -264,6 +277,17 @@ int32_t worker_next_due(inbox *in, db *d, const knocker_claim_options *options, 
 	return rc;
 }
 
+/* ---- beginning ---- */
+
+worker_start worker_may_start(inbox *in, const job_state *job, int64_t claim)
+{
+	if (job->claim != claim || !job->held)
+		return START_LOST;
+	if (strcmp(job->status, "received") != 0 && strcmp(job->status, "failed") != 0)
+		return START_NEVER;
+	return job->due_ms - inbox_now_ms(in) < atomic_load(&in->lease_ms) / 2 ? START_RENEWED : START_NOW;
+}
+
 /* ---- settling ---- */
 
 typedef struct {
@@ -301,7 +325,7 @@ const char *worker_outcome_name(int32_t outcome)
 }
 
 /* An error's text as it is kept: valid, without NUL, of bounded length. */
-static knocker_bytes worker_reason(knocker_bytes reason)
+knocker_bytes worker_reason(knocker_bytes reason)
 {
 	if (!reason.data)
 		return reason;
@@ -367,6 +391,14 @@ static int32_t worker_no_handler(db *d, const worker_policy *p, int64_t job_id, 
 	return rc < 0 ? rc : 0;
 }
 
+int32_t worker_attempt(inbox *in, db *d, const worker_outcome *o, const char *word, knocker_bytes why, knocker_error *error)
+{
+	return db_run(d, STMT_attempt_insert,
+	              VALUES(INT(o->job_id), INT(o->claim), INT(inbox_now_ms(in)), TEXT(bytes_of(word)),
+	                     o->duration_ms < 0 ? NONE : INT(o->duration_ms), TEXT(why)),
+	              NULL, error);
+}
+
 int32_t worker_settle(inbox *in, db *d, const worker_outcome *o, worker_result *result, knocker_error *error)
 {
 	job_settlement s = {.id = o->job_id, .claim = o->claim, .error = worker_reason(o->reason)};
@@ -393,10 +425,7 @@ int32_t worker_settle(inbox *in, db *d, const worker_outcome *o, worker_result *
 	                          job.attempt_count + s.attempts};
 	rc = job_settle(d, &s, error);
 	if (rc == 0 && attempt)
-		rc = db_run(d, STMT_attempt_insert,
-		            VALUES(INT(o->job_id), INT(o->claim), INT(inbox_now_ms(in)), TEXT(bytes_of(attempt)),
-		                   o->duration_ms < 0 ? NONE : INT(o->duration_ms), TEXT(s.error)),
-		            NULL, error);
+		rc = worker_attempt(in, d, o, attempt, s.error, error);
 	return rc;
 }
 
