@@ -125,7 +125,7 @@ def providers_header(root: Path) -> str:
         "static const struct {\n\tconst char *name;\n\tconst char *text;\n} providers_embedded[] = {\n"
         f"{''.join(entries)}}};\n{PEDANTRY_ON}"
     )
-    return header("KNOCKER_PROVIDERS_H", "providers/*/provider.json, by name.", body)
+    return header("KNOCKER_PROVIDERS_H", "each provider.json, by name.", body)
 
 
 def version_header(root: Path) -> str:
