@@ -34,6 +34,16 @@ def row(of: Any) -> Words:
     return {name: getattr(of, name) for name in names if not name.startswith("_")}
 
 
+def answer(of: Any) -> Words:
+    """A result's fields; the suite has the names of its headers in lower case."""
+    found = row(of)
+    return found | {"response_headers": lowered(found["response_headers"])}
+
+
+def lowered(headers: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
 def renamed(words: Words) -> Words:
     """The suite's words for a provider as the face has them."""
     renames = {"options": "provider_options"}
@@ -85,11 +95,11 @@ class Tx(play.Tx):
 
     def receive(self, words: Words) -> Words:
         with told():
-            return row(self._tx.receive(**request(words)))
+            return answer(self._tx.receive(**request(words)))
 
     def ingest(self, words: Words) -> Words:
         with told():
-            return row(self._tx.ingest(**words))
+            return answer(self._tx.ingest(**words))
 
     def extend(self, seconds: int) -> None:
         with told():
@@ -127,19 +137,19 @@ class Door(play.Door):
 
     def receive(self, on: str, words: Words) -> Words:
         with told():
-            return row(self.inboxes[on].receive(**request(words)))
+            return answer(self.inboxes[on].receive(**request(words)))
 
     def receive_many(self, on: str, many: list[Words]) -> Rows:
         with told():
             results = self.inboxes[on].receive_many([request(words) for words in many])  # type: ignore[misc]
         return [
-            {"fails": one.name} if isinstance(one, knocker.Error) else row(one)
+            {"fails": one.name} if isinstance(one, knocker.Error) else answer(one)
             for one in results
         ]
 
     def ingest(self, on: str, words: Words) -> Words:
         with told():
-            return row(self.inboxes[on].ingest(**words))
+            return answer(self.inboxes[on].ingest(**words))
 
     def handle(
         self, on: str, endpoint: str, event_type: str | None, script: play.Script
@@ -217,7 +227,7 @@ class Door(play.Door):
 
     def verify(self, on: str, words: Words) -> Words:
         with told():
-            return row(knocker.verify(now=self.now_s, **pure(words)))
+            return answer(knocker.verify(now=self.now_s, **pure(words)))
 
     def sign(self, on: str, words: Words) -> Words:
         found = pure(words)

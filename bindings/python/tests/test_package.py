@@ -17,7 +17,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 def test_the_readme_runs(tmp_path: Path) -> None:
     blocks = BLOCK.findall((HERE / "README.md").read_text())
     assert len(blocks) > 3
-    program = "\n".join([*blocks, "assert greeted == ['Ada'], greeted"])
+    program = "\n".join([*blocks, "assert greeted == ['Ada', 'Ada']"])
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
 
 
