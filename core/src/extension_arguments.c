@@ -1,7 +1,6 @@
 /* Arguments of SQL functions, checked and named, and results as JSON. */
 #include "extension_parts.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "error.h"
@@ -98,7 +97,7 @@ int32_t call_seconds(call *c, int at, const char *name, int64_t missing_ms, int6
 	seconds = sqlite3_value_double(c->argv[at]);
 	if (!(seconds >= 0) || seconds > 1e12)
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s is %g: not between 0 and 1e12 seconds", name, seconds);
-	*out_ms = call_type(c, at) == SQLITE_INTEGER ? sqlite3_value_int64(c->argv[at]) * 1000 : (int64_t)llround(seconds * 1000);
+	*out_ms = call_type(c, at) == SQLITE_INTEGER ? sqlite3_value_int64(c->argv[at]) * 1000 : (int64_t)(seconds * 1000 + 0.5);
 	return 0;
 }
 

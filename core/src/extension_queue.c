@@ -294,9 +294,12 @@ static int32_t sql_mark_read(call *c, int64_t attempts, sql_held *h, knocker_err
 		return fail(error, KNOCKER_UNKNOWN_EVENT, "no event has the id %lld", (long long)h->id);
 	if (rc < 0)
 		return rc;
+	if (!h->job.held || (attempts >= 0 && attempts != h->job.claim))
+		return fail(error, KNOCKER_LEASE_LOST, "event %lld is %s, and its job is no longer held by this claim", (long long)h->id,
+		            h->job.status);
 	if (strcmp(h->job.status, "received") != 0 && strcmp(h->job.status, "failed") != 0)
 		return fail(error, KNOCKER_WRONG_STATUS, "event %lld is %s already", (long long)h->id, h->job.status);
-	return h->job.held && (attempts < 0 || attempts == h->job.claim) ? 0 : job_lost(h->id, error);
+	return 0;
 }
 
 static int32_t sql_mark_processing(call *c, knocker_error *error)
@@ -412,6 +415,8 @@ static int32_t sql_settle(call *c, knocker_error *error)
 	if (rc == 0)
 		rc = call_seconds(c, 5, "delay_s", 0, &o.delay_ms, error);
 	if (rc == 0)
+		rc = call_int(c, 6, "duration_ms", -1, &o.duration_ms, error);
+	if (rc == 0)
 		rc = sql_held_read(c, 2, &h, error);
 	if (rc == 1)
 		return job_lost(h.id, error);
@@ -439,6 +444,6 @@ const extension_entry extension_queueing[] = {
 	{"knocker_mark_failed", 5, 5, CALL_WRITE, sql_mark_failed},
 	{"knocker_mark_ignored", 2, 2, CALL_WRITE, sql_mark_ignored},
 	{"knocker_begin_work", 3, 3, CALL_WRITE, sql_begin_work},
-	{"knocker_settle", 6, 6, CALL_WRITE, sql_settle},
+	{"knocker_settle", 6, 7, CALL_WRITE, sql_settle},
 	{NULL, 0, 0, CALL_PURE, NULL},
 };
