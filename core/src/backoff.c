@@ -1,4 +1,5 @@
-/* How long a failed handler waits for its next run. Pure: chance comes in as a number. Knows nothing of jobs. */
+/* How long a failed handler waits for its next run. Pure: chance comes in as a number. Knows
+ * nothing of jobs. */
 #include "backoff.h"
 
 int64_t backoff_delay_ms(int64_t failures, int64_t base_ms, int64_t cap_ms, uint64_t chance)

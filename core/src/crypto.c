@@ -1,4 +1,5 @@
-/* Hashes, MACs and signatures by libcrypto; the only file that includes it. Knows nothing of schemes or requests. */
+/* Hashes, MACs and signatures by libcrypto; the only file that includes it. Knows nothing of
+ * schemes or requests. */
 #include "crypto.h"
 
 #include <openssl/crypto.h>
@@ -8,7 +9,8 @@
 
 #define CRYPTO_BLOCK_MAX 128 /* bytes of SHA-512's block, the longest */
 
-/* A digest by name is looked up in every call unless it is fetched once: that look-up costs as much as 1 KB of SHA-256. */
+/* A digest by name is looked up in every call unless it is fetched once: that look-up costs as much
+ * as 1 KB of SHA-256. */
 static pthread_once_t crypto_once = PTHREAD_ONCE_INIT;
 static EVP_MD *crypto_digests[DIGEST_KINDS];
 
@@ -43,8 +45,8 @@ size_t crypto_hash(digest d, const knocker_bytes *parts, size_t count, uint8_t o
 	EVP_MD_CTX *context = kind ? EVP_MD_CTX_new() : NULL;
 	unsigned int len = 0;
 
-	if (!context || !EVP_DigestInit_ex(context, kind, NULL) || !crypto_update(context, parts, count) ||
-	    !EVP_DigestFinal_ex(context, out, &len))
+	if (!context || !EVP_DigestInit_ex(context, kind, NULL) ||
+	    !crypto_update(context, parts, count) || !EVP_DigestFinal_ex(context, out, &len))
 		len = 0;
 	EVP_MD_CTX_free(context);
 	return len;
@@ -135,13 +137,15 @@ size_t crypto_hmac(digest d, knocker_bytes key, const knocker_bytes *parts, size
 
 /* ---- the rest ---- */
 
-bool crypto_ed25519_verify(const uint8_t public_key[32], knocker_bytes message, knocker_bytes signature)
+bool crypto_ed25519_verify(const uint8_t public_key[32], knocker_bytes message,
+                           knocker_bytes signature)
 {
 	EVP_PKEY *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, 32);
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	bool good = key && context && signature.len == 64 &&
 	            EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1 &&
-	            EVP_DigestVerify(context, signature.data, 64, message.len > 0 ? message.data : (const void *)"",
+	            EVP_DigestVerify(context, signature.data, 64,
+	                             message.len > 0 ? message.data : (const void *)"",
 	                             (size_t)message.len) == 1;
 
 	EVP_MD_CTX_free(context);

@@ -1,5 +1,6 @@
-/* Reads the JSON that the application itself wrote: registrations, scheme files, SQL arguments. Over cJSON, the only file that
- * includes it. Knows nothing of what the texts mean, and never sees a request's body. */
+/* Reads the JSON that the application itself wrote: registrations, scheme files, SQL arguments.
+ * Over cJSON, the only file that includes it. Knows nothing of what the texts mean, and never sees
+ * a request's body. */
 #include "json.h"
 
 #include <pthread.h>
@@ -10,7 +11,7 @@
 #include "error.h"
 #include "limits.h"
 
-/* ---- cJSON's memory: each piece knows its size, so that it can be wiped when freed; it may have held a secret ---- */
+/* ---- cJSON's memory: each piece knows its size and is wiped when freed: secrets stand in it ---- */
 
 typedef union {
 	size_t size;
@@ -19,7 +20,8 @@ typedef union {
 
 static void *json_memory_get(size_t size)
 {
-	json_memory *memory = size > SIZE_MAX - sizeof *memory ? NULL : memory_get(sizeof *memory + size);
+	json_memory *memory = size > SIZE_MAX - sizeof *memory ? NULL
+	                                                       : memory_get(sizeof *memory + size);
 
 	if (!memory)
 		return NULL;
@@ -47,7 +49,8 @@ static void json_hooks(void)
 	cJSON_InitHooks(&hooks);
 }
 
-/* cJSON notes where it failed in a variable of the whole process, so one thread at a time may parse. */
+/* cJSON notes where it failed in a variable of the whole process, so one thread at a time may
+ * parse. */
 static pthread_mutex_t json_one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
 static json *json_parse_checked(const uint8_t *s, size_t len, const char **end)
@@ -79,10 +82,10 @@ static int32_t json_hex4(const json_check *c, size_t at)
 		return -1;
 	for (i = at; i < at + 4; i++) {
 		uint8_t d = c->s[i];
-		int32_t digit = d >= '0' && d <= '9' ? d - '0'
-		              : d >= 'a' && d <= 'f' ? d - 'a' + 10
-		              : d >= 'A' && d <= 'F' ? d - 'A' + 10
-		                                     : -1;
+		int32_t digit = d >= '0' && d <= '9'   ? d - '0'
+		                : d >= 'a' && d <= 'f' ? d - 'a' + 10
+		                : d >= 'A' && d <= 'F' ? d - 'A' + 10
+		                                       : -1;
 
 		if (digit < 0)
 			return -1;
@@ -105,7 +108,9 @@ static void json_check_unicode(json_check *c)
 	c->at += 4;
 	if (unit < 0xD800 || unit > 0xDBFF || c->wrong)
 		return;
-	unit = c->len - c->at >= 2 && c->s[c->at] == '\\' && c->s[c->at + 1] == 'u' ? json_hex4(c, c->at + 2) : -1;
+	unit = c->len - c->at >= 2 && c->s[c->at] == '\\' && c->s[c->at + 1] == 'u'
+	           ? json_hex4(c, c->at + 2)
+	           : -1;
 	if (unit < 0xDC00 || unit > 0xDFFF)
 		c->wrong = "a lone surrogate in a text";
 	c->at += 6;
@@ -153,7 +158,8 @@ static int json_name_order(const void *a, const void *b)
 	return strcmp((*(const cJSON *const *)a)->string, (*(const cJSON *const *)b)->string);
 }
 
-/* The name that an object has twice, or NULL. Sorted, since a hostile object has a hundred thousand members. */
+/* The name that an object has twice, or NULL. Sorted, since a hostile object has a hundred thousand
+ * members. */
 static const char *json_name_twice(const cJSON *object, bool *no_memory)
 {
 	size_t i, count = json_count(object);
@@ -208,7 +214,8 @@ static int32_t json_refuse_twice(const char *what, const json *tree, knocker_err
 	if (no_memory)
 		return fail_memory(error);
 	if (twice)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s has the member '%.60s' twice", what, twice);
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s has the member '%.60s' twice", what,
+		            twice);
 	return 0;
 }
 
@@ -221,20 +228,22 @@ int32_t json_parse(const char *what, knocker_bytes text, json **out, knocker_err
 
 	*out = NULL;
 	if (text.len > LIMIT_JSON)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s of %lld bytes is over the limit of %d", what,
-		            (long long)text.len, LIMIT_JSON);
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s of %lld bytes is over the limit of %d",
+		            what, (long long)text.len, LIMIT_JSON);
 	json_check_text(&check);
 	if (check.wrong)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s is not JSON: %s at byte %zu", what, check.wrong,
-		            check.at);
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s is not JSON: %s at byte %zu", what,
+		            check.wrong, check.at);
 	tree = json_parse_checked(check.s, check.len, &end);
 	if (!tree)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s is not JSON: it breaks off or goes wrong at byte %zu",
-		            what, end ? (size_t)(end - (const char *)check.s) : (size_t)0);
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "%s is not JSON: it breaks off or goes wrong at byte %zu", what,
+		            end ? (size_t)(end - (const char *)check.s) : (size_t)0);
 	while (end < (const char *)check.s + check.len && strchr(" \t\r\n", *end))
 		end++;
 	if (end < (const char *)check.s + check.len)
-		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "%s is not JSON: text follows the value at byte %zu", what,
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT,
+		          "%s is not JSON: text follows the value at byte %zu", what,
 		          (size_t)(end - (const char *)check.s));
 	else
 		rc = json_refuse_twice(what, tree, error);

@@ -1,16 +1,17 @@
-/* Walks a received JSON text once, checks it and notes where the wanted members are. It neither allocates nor recurses, and it
- * refuses to know what the members mean. */
+/* Walks a received JSON text once, checks it and notes where the wanted members are. It neither
+ * allocates nor recurses, and it refuses to know what the members mean. */
 #include "scan.h"
 
 #include <string.h>
 
 #include "limits.h"
+#include "scan_parts.h"
 
 typedef struct {
 	uint64_t leads; /* the paths whose steps so far led to this container and go on */
 	uint64_t ends;  /* the paths that end at this container */
 	const uint8_t *start;
-	size_t index;   /* of the next element */
+	size_t index; /* of the next element */
 	bool object, begun;
 } scan_level;
 
@@ -32,7 +33,8 @@ static void scan_blanks(scan_state *s)
 }
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-/* How many of eight bytes come before the first quote, backslash or control character. A byte over 0x7F is none of them. */
+/* How many of eight bytes come before the first quote, backslash or control character. A byte over
+ * 0x7F is none of them. */
 static size_t scan_plain8(const uint8_t *at)
 {
 	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
@@ -56,26 +58,6 @@ static size_t scan_plain8(const uint8_t *at)
 }
 #endif
 
-static int32_t scan_hex4(const uint8_t *at, const uint8_t *end)
-{
-	int32_t value = 0;
-	size_t i;
-
-	if (end - at < 4)
-		return -1;
-	for (i = 0; i < 4; i++) {
-		uint8_t c = at[i], lower = c | 0x20;
-
-		if (c >= '0' && c <= '9')
-			value = value * 16 + c - '0';
-		else if (lower >= 'a' && lower <= 'f')
-			value = value * 16 + lower - 'a' + 10;
-		else
-			return -1;
-	}
-	return value;
-}
-
 static bool scan_escape(scan_state *s)
 {
 	if (s->end - s->at < 2)
@@ -92,7 +74,8 @@ static bool scan_escape(scan_state *s)
 	return true;
 }
 
-/* From the opening quote to behind the closing one. Whether the bytes are UTF-8 is asked of the whole body. */
+/* From the opening quote to behind the closing one. Whether the bytes are UTF-8 is asked of the
+ * whole body. */
 static bool scan_string(scan_state *s)
 {
 	s->at++;
@@ -158,67 +141,8 @@ static bool scan_word(scan_state *s, const char *word, size_t len)
 
 /* ---- matching ---- */
 
-/* The next character of a string's inside as UTF-8; 0: a lone surrogate. `*at` moves behind it. */
-static size_t scan_character(const uint8_t **at, const uint8_t *end, uint8_t out[4])
-{
-	static const char escapes[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
-	uint32_t code;
-	int32_t low;
-
-	if (**at != '\\' || (*at)[1] != 'u') {
-		out[0] = **at == '\\' ? (uint8_t)meant[strchr(escapes, (*at)[1]) - escapes] : **at;
-		*at += **at == '\\' ? 2 : 1;
-		return 1;
-	}
-	code = (uint32_t)scan_hex4(*at + 2, end);
-	*at += 6;
-	if (code >= 0xD800 && code <= 0xDFFF) {
-		low = end - *at >= 6 && (*at)[0] == '\\' && (*at)[1] == 'u' ? scan_hex4(*at + 2, end) : -1;
-		if (code > 0xDBFF || low < 0xDC00 || low > 0xDFFF)
-			return 0;
-		code = 0x10000 + ((code - 0xD800) << 10) + ((uint32_t)low - 0xDC00);
-		*at += 6;
-	}
-	if (code < 0x80) {
-		out[0] = (uint8_t)code;
-		return 1;
-	}
-	if (code < 0x800) {
-		out[0] = (uint8_t)(0xC0 | code >> 6);
-		out[1] = (uint8_t)(0x80 | (code & 0x3F));
-		return 2;
-	}
-	if (code < 0x10000) {
-		out[0] = (uint8_t)(0xE0 | code >> 12);
-		out[1] = (uint8_t)(0x80 | (code >> 6 & 0x3F));
-		out[2] = (uint8_t)(0x80 | (code & 0x3F));
-		return 3;
-	}
-	out[0] = (uint8_t)(0xF0 | code >> 18);
-	out[1] = (uint8_t)(0x80 | (code >> 12 & 0x3F));
-	out[2] = (uint8_t)(0x80 | (code >> 6 & 0x3F));
-	out[3] = (uint8_t)(0x80 | (code & 0x3F));
-	return 4;
-}
-
-/* Whether a name with escapes in it says `wanted`. */
-static bool scan_name_escaped(const uint8_t *at, const uint8_t *end, knocker_bytes wanted)
-{
-	const uint8_t *left = wanted.data;
-	size_t left_len = (size_t)wanted.len, len;
-	uint8_t character[4];
-
-	while (at < end) {
-		len = scan_character(&at, end, character);
-		if (len == 0 || len > left_len || memcmp(character, left, len) != 0)
-			return false;
-		left += len;
-		left_len -= len;
-	}
-	return left_len == 0;
-}
-
-/* The paths of `leads` whose next step is this name (without its quotes). Their earlier finds are void: the last name wins. */
+/* The paths of `leads` whose next step is this name (without its quotes). Their earlier finds are
+ * void: the last name wins. */
 static uint64_t scan_match_name(scan_state *s, uint64_t leads, const uint8_t *from, size_t len)
 {
 	bool escaped = leads != 0 && memchr(from, '\\', len);
@@ -279,8 +203,10 @@ static bool scan_open(scan_state *s, uint64_t paths)
 
 	if (s->depth == LIMIT_JSON_DEPTH)
 		return false;
-	s->levels[s->depth++] = (scan_level){
-		.leads = paths & ~ends, .ends = ends, .start = s->at, .object = *s->at == '{'};
+	s->levels[s->depth++] = (scan_level){.leads = paths & ~ends,
+	                                     .ends = ends,
+	                                     .start = s->at,
+	                                     .object = *s->at == '{'};
 	s->at++;
 	return true;
 }
@@ -451,39 +377,6 @@ scan_value scan_find(knocker_bytes body, knocker_bytes path)
 	return value;
 }
 
-/* ---- values ---- */
-
-static knocker_bytes scan_unescape(knocker_bytes inside, arena *a, size_t max)
-{
-	const uint8_t *at = inside.data, *end = at + inside.len;
-	uint8_t character[4];
-	uint8_t *text = arena_get(a, (size_t)inside.len + 1);
-	size_t len = 0, more;
-
-	while (text && at < end) {
-		more = scan_character(&at, end, character);
-		if (more == 0 || len + more > max || (more == 1 && character[0] == 0))
-			return (knocker_bytes){0};
-		memcpy(text + len, character, more);
-		len += more;
-	}
-	return (knocker_bytes){text, (int64_t)len};
-}
-
-knocker_bytes scan_text(scan_value v, arena *a, size_t max)
-{
-	if (v.type == SCAN_TEXT) {
-		knocker_bytes inside = bytes_part(v.raw, 1, (size_t)v.raw.len - 1);
-
-		if (bytes_find(inside, '\\') >= 0)
-			return scan_unescape(inside, a, max);
-		return (size_t)inside.len <= max ? inside : (knocker_bytes){0};
-	}
-	if ((v.type == SCAN_NUMBER || v.type == SCAN_BOOL) && (size_t)v.raw.len <= max)
-		return v.raw;
-	return (knocker_bytes){0};
-}
-
 bool scan_each(scan_value array, size_t *at, scan_value *element)
 {
 	scan_path whole = {0};
@@ -491,7 +384,8 @@ bool scan_each(scan_value array, size_t *at, scan_value *element)
 
 	if (array.type != SCAN_ARRAY || *at + 1 >= (size_t)array.raw.len)
 		return false;
-	s.at = (const uint8_t *)array.raw.data + *at + 1; /* behind the bracket, at first, or behind the comma */
+	s.at = (const uint8_t *)array.raw.data + *at + 1; /* behind the bracket, at first, or behind the
+	                                                     comma */
 	s.end = (const uint8_t *)array.raw.data + array.raw.len;
 	s.paths = &whole;
 	s.count = 1;

@@ -1,0 +1,460 @@
+/* What the files of the signature engine share: a scheme as it is compiled, keys as they are kept,
+ * a request as it is read. Nobody else includes this. */
+#ifndef KNOCKER_SCHEME_PARTS_H
+#define KNOCKER_SCHEME_PARTS_H
+
+#include "crypto.h"
+#include "json.h"
+#include "limits.h"
+#include "scan.h"
+#include "scheme.h"
+
+#define SCHEME_HEADERS_MAX 64 /* header names of a scheme */
+#define SCHEME_PARTS_MAX 32   /* parts of a template */
+#define SCHEME_VARS_MAX 8
+#define SCHEME_OPTIONS_MAX 16
+#define SCHEME_FAMILIES_MAX 4
+#define SCHEME_GROUPS_MAX 4  /* the scheme's own kind and its `alt`s */
+#define SCHEME_ITEMS_MAX 256 /* items of one signature that are read */
+#define SCHEME_FORM_MAX 1000 /* fields of a form that is sorted: senders have dozens */
+#define SCHEME_URL_TRIES 9   /* spellings of {url~} */
+
+/* ---- texts and sources ---- */
+
+/* A text of the scheme in which "{option:N}" may stand, to be replaced by the option's value. */
+typedef struct {
+	knocker_bytes text;
+	bool has_option;
+} scheme_name;
+
+typedef enum {
+	SOURCE_HEADER,
+	SOURCE_HEADERS, /* header*: every header whose name begins so */
+	SOURCE_JSON,
+	SOURCE_ITEM, /* j: a member of the item of `base` */
+	SOURCE_FORM,
+	SOURCE_QUERY,
+	SOURCE_SIG,
+	SOURCE_SIGITEM,
+	SOURCE_OPTION,
+	SOURCE_JOIN
+} source_kind;
+
+typedef struct scheme_source scheme_source;
+struct scheme_source {
+	source_kind kind;
+	knocker_bytes word; /* as the scheme has it, for messages: "json:data.id" */
+	scheme_name name;   /* header, path, field, element; of a join its separator */
+	size_t slot;        /* of headers and paths; the number of an item or option */
+	const scheme_source *pieces;
+	size_t piece_count;
+};
+
+typedef struct {
+	const scheme_source *list;
+	size_t count;
+} scheme_sources;
+
+/* ---- templates ---- */
+
+typedef enum {
+	PART_LITERAL,
+	PART_BODY,
+	PART_BODY_B64,
+	PART_METHOD,
+	PART_URL,
+	PART_URL_NOQUERY,
+	PART_URL_UNESCAPED,
+	PART_URL_TRIES,
+	PART_FORM_SORTED,
+	PART_FORM_SORTED_UNIQUE,
+	PART_SECRET,
+	PART_DELIVERY_ID,
+	PART_EVENT_ID,
+	PART_EVENT_TYPE,
+	PART_VAR,
+	PART_SOURCE,
+	PART_HMAC,  /* of the source's text, in hex; in answers only */
+	PART_MEMBER /* of an array's element; in each: only */
+} part_kind;
+
+typedef struct {
+	part_kind kind;
+	knocker_bytes literal;
+	size_t number; /* of a var or member */
+	scheme_source source;
+} scheme_part;
+
+typedef struct {
+	const scheme_part *parts;
+	size_t count;
+} scheme_template;
+
+typedef struct {
+	const scheme_template *list;
+	size_t count;
+} scheme_templates;
+
+/* ---- the scheme ---- */
+
+typedef enum {
+	KIND_HMAC,
+	KIND_HASH,
+	KIND_ED25519,
+	KIND_TOKEN,
+	KIND_BASIC,
+	KIND_ECDSA_P256,
+	KIND_RSA_PKCS1,
+	KIND_JWT
+} kind_id;
+typedef enum { ENCODING_NONE, ENCODING_HEX, ENCODING_BASE64, ENCODING_BASE64URL } encoding;
+typedef enum { DECODE_UTF8, DECODE_HEX, DECODE_BASE64, DECODE_BASE64_OR_RAW } key_decoding;
+typedef enum { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_RFC3339, UNIT_RFC3339_OR_S } time_unit;
+
+typedef struct scheme_kind scheme_kind;
+
+typedef struct {
+	knocker_bytes name;
+	digest digest;
+} scheme_alg_name;
+
+typedef struct {
+	enum { ALG_FIXED, ALG_AUTO, ALG_BY_SOURCE } how;
+	digest fixed;
+	bool has_fallback; /* ALG_BY_SOURCE: `fixed` when the source names none */
+	scheme_sources from;
+	knocker_bytes items, kv, pick;
+	bool trim;
+	const scheme_alg_name *map;
+	size_t map_count;
+} scheme_alg;
+
+typedef struct {
+	knocker_bytes strip;
+	key_decoding decode;
+	bool derive_sha1;
+} scheme_key_rule;
+
+/* The scheme's own kind, or one of its `alt`s: what a key of it is and which signatures are its. */
+typedef struct {
+	const scheme_kind *kind;
+	scheme_alg alg;
+	scheme_key_rule key;
+	const scheme_name *pick;
+	size_t pick_count;
+} scheme_group;
+
+typedef struct {
+	knocker_bytes word, sets, items, kv, prefix;
+	bool trim, prefix_optional;
+	size_t skip;
+	encoding encoding;
+} scheme_signature;
+
+typedef struct {
+	knocker_bytes name;
+	scheme_sources from;
+	time_unit unit;
+	bool number;
+} scheme_var;
+
+typedef struct {
+	knocker_bytes param;
+	scheme_template require; /* its SHA-256 in hex must stand in the query */
+	scheme_templates sign;
+} scheme_when_query;
+
+typedef struct {
+	enum { DEDUPE_TEXT, DEDUPE_SHA256, DEDUPE_EACH } how;
+	scheme_template text;
+	size_t array;             /* DEDUPE_EACH: the path of the array, */
+	const scan_path *members; /* and what of each element the template reads */
+	size_t member_count;
+} scheme_dedupe;
+
+typedef enum { ID_DELIVERY, ID_EVENT, ID_TYPE, ID_COUNT } id_kind;
+
+/* All that may hold {family}: one such for each family, or one. */
+typedef struct {
+	knocker_bytes family;
+	scheme_sources from;
+	scheme_group groups[SCHEME_GROUPS_MAX];
+	scheme_var vars[SCHEME_VARS_MAX];
+	scheme_templates sign;
+	const scheme_when_query *when;
+	size_t when_count;
+	scheme_sources ids[ID_COUNT];
+	const scheme_dedupe *dedupe;
+	size_t dedupe_count;
+} scheme_try;
+
+typedef struct {
+	enum { WHEN_METHOD, WHEN_TEXT, WHEN_ANY, WHEN_NULL, WHEN_SAME, WHEN_CHARS } how;
+	scheme_source source, other;
+	knocker_bytes text;
+	int64_t min, max;
+} scheme_condition;
+
+typedef struct {
+	knocker_bytes name;
+	scheme_template text;
+	bool is_number; /* an answer's member that goes out without quotes */
+} scheme_member;
+
+typedef struct {
+	int64_t status;
+	knocker_bytes type;
+	const scheme_member *headers;
+	size_t header_count;
+	bool has_text; /* the body is `text`; */
+	scheme_template text;
+	bool has_object; /* or a JSON object of `members` */
+	const scheme_member *members;
+	size_t member_count;
+} scheme_answer;
+
+typedef struct {
+	const scheme_condition *conditions;
+	size_t condition_count;
+	bool is_signed, stores;
+	scheme_source store;
+	scheme_answer answer;
+} scheme_handshake;
+
+typedef struct {
+	knocker_bytes name;
+	bool is_int, required;
+	bool has_default;
+	knocker_bytes text; /* the default's */
+	int64_t number;
+} scheme_option;
+
+struct scheme {
+	arena memory;
+	const scheme_kind *kind;
+	size_t group_count, var_count, try_count, option_count, header_count, path_count,
+		item_path_count;
+	scheme_signature signature;
+	const scheme_try *tries;
+	scheme_option options[SCHEME_OPTIONS_MAX];
+	scheme_name headers[SCHEME_HEADERS_MAX];
+	scheme_name paths[SCAN_PATHS_MAX];      /* of json: */
+	scheme_name item_paths[SCAN_PATHS_MAX]; /* of j: */
+	bool paths_dynamic;                     /* an option stands in a path: cut for each request */
+	scan_path cut[SCAN_PATHS_MAX], item_cut[SCAN_PATHS_MAX];
+	const knocker_bytes *bases; /* "" is the root; "a.*.b" as given */
+	size_t base_count;
+	bool has_replay, has_window;
+	size_t replay_var;
+	int64_t tolerance_s;
+	ptrdiff_t option_tolerance, option_url, option_method; /* their numbers, or -1 */
+	knocker_bytes form_json_field;
+	const scheme_handshake *handshakes;
+	size_t handshake_count;
+	bool stores_secret;
+	bool credential_in_body;
+	scheme_answer accept, reject;
+	knocker_bytes options_json;
+};
+
+/* ---- keys ---- */
+
+typedef struct {
+	size_t group;
+	size_t secret; /* which of the secrets it was made from */
+	uint8_t *bytes;
+	size_t len;
+	crypto_key *hmac[DIGEST_KINDS];
+	uint8_t hash[32]; /* of token and basic: of the secret's text, so that comparing takes one time
+	                     for all lengths */
+} scheme_key;
+
+typedef struct {
+	uint8_t *bytes;
+	size_t len;
+} scheme_secret;
+
+typedef struct {
+	bool given;
+	int64_t number;
+	scheme_secret text;
+} scheme_option_value;
+
+struct scheme_keys {
+	size_t secret_count, key_count;
+	scheme_secret secrets[LIMIT_SECRETS];
+	scheme_key keys[2 * LIMIT_SECRETS];
+	scheme_option_value options[SCHEME_OPTIONS_MAX]; /* by the scheme's numbers; defaults filled in
+	                                                  */
+};
+
+/* The option's text, or absent. Without keys it is the default's. */
+knocker_bytes scheme_option_text(const scheme *s, const scheme_keys *keys, size_t option);
+
+ptrdiff_t scheme_option_find(const scheme *s, knocker_bytes name); /* its number, or -1 */
+
+/* ---- a request as it is read ---- */
+
+typedef struct {
+	knocker_bytes text; /* absent: none, or an empty one */
+	bool ambiguous;     /* several different ones */
+	bool is_number;     /* a JSON number */
+	bool is_null; /* really absent or JSON's null, not an array or a text that cannot be read */
+} scheme_text;
+
+typedef struct {
+	knocker_bytes bytes;
+	digest digest;
+} scheme_candidate;
+
+/* Why a request is refused; of several tries the one that came furthest is told. */
+typedef enum {
+	REFUSED_NOT,
+	REFUSED_MISSING,
+	REFUSED_MALFORMED,
+	REFUSED_AMBIGUOUS,
+	REFUSED_VAR,
+	REFUSED_MISMATCH,
+	REFUSED_STALE
+} refusal;
+
+typedef struct {
+	const scheme *scheme;
+	const scheme_keys *keys;
+	const scheme_request *request;
+	int64_t now_s;
+	arena *arena;
+	bool no_memory;
+	bool extracting; /* reading ids or a handshake: different texts are none, a JSON body has no
+	                    form */
+	bool form_json;  /* reading ids: json: may come from the form's field */
+
+	scheme_text headers[SCHEME_HEADERS_MAX];
+	scan_value values[SCAN_PATHS_MAX], form_values[SCAN_PATHS_MAX], item_values[SCAN_PATHS_MAX];
+	enum { BODY_UNREAD, BODY_JSON, BODY_OTHER } body, form_body;
+	const scan_path *paths, *item_paths;
+	bool has_item;
+
+	const scheme_try *current;
+	bool has_signature;
+	knocker_bytes items[SCHEME_ITEMS_MAX]; /* of the signature in hand */
+	size_t item_count;
+	scheme_candidate candidates[LIMIT_CANDIDATES];
+	size_t candidate_count, candidates_seen;
+	knocker_bytes vars[SCHEME_VARS_MAX];
+	knocker_bytes passed_set, passed_vars[SCHEME_VARS_MAX]; /* those that were signed: others may
+	                                                           stand beside them */
+	knocker_bytes ids[ID_COUNT];
+	const scheme_key *matched;
+	knocker_bytes url_tries[SCHEME_URL_TRIES];
+	size_t url_try_count;
+
+	refusal refusal;
+	const char *error;
+} scheme_reading;
+
+/* scheme_source.c */
+void scheme_reading_begin(scheme_reading *r, const scheme *s, const scheme_keys *keys,
+                          const scheme_request *request, int64_t now_s, arena *a);
+void scheme_refuse(scheme_reading *r, refusal rank, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+const char *scheme_shown(scheme_reading *r, knocker_bytes text); /* for messages: cut, printable */
+knocker_bytes scheme_name_text(scheme_reading *r, scheme_name name);
+knocker_bytes scheme_header_name(scheme_reading *r, scheme_name name); /* the same in lower case */
+scheme_text scheme_source_read(scheme_reading *r, const scheme_source *source);
+/* The first that has a text. Ambiguous: verification must refuse. */
+scheme_text scheme_sources_read(scheme_reading *r, scheme_sources sources);
+const char *scheme_source_says(scheme_reading *r, const scheme_source *source); /* "header 'x'" */
+const scan_value *scheme_body_values(scheme_reading *r); /* by path; all absent when the body is no
+                                                            JSON */
+bool scheme_body_is_json(scheme_reading *r);
+void scheme_item_enter(scheme_reading *r, scan_value item);
+
+/* scheme_candidate.c */
+bool scheme_item_char(char c, knocker_bytes any);
+bool scheme_piece_next(knocker_bytes text, knocker_bytes marks, size_t *at, knocker_bytes *piece);
+bool scheme_word_off(knocker_bytes word, knocker_bytes *text);
+void scheme_items_cut(scheme_reading *r, knocker_bytes set); /* fills items */
+int64_t scheme_kv_find(knocker_bytes item, knocker_bytes kv);
+void scheme_candidates_find(scheme_reading *r, const scheme_group *group, digest d); /* fills
+                                                                                        candidates
+                                                                                      */
+
+/* scheme_template.c */
+/* Fills `parts`, one for each of the template's; what `key` and `attempt` decide too. In signed
+ * texts an absent source is empty. False: an ambiguous text (refused), or, when not signing, an
+ * absent one. */
+bool scheme_template_fill(scheme_reading *r, const scheme_template *t, bool is_signed,
+                          const scheme_key *key, size_t attempt, knocker_bytes *parts);
+/* The template's text, or absent. */
+knocker_bytes scheme_template_text(scheme_reading *r, const scheme_template *t);
+knocker_bytes scheme_join(scheme_reading *r, const knocker_bytes *parts, size_t count);
+bool scheme_template_has(const scheme_template *t, part_kind kind);
+bool scheme_hmac_hex(scheme_reading *r, knocker_bytes text, knocker_bytes *out);
+
+/* scheme_url.c */
+knocker_bytes scheme_url(scheme_reading *r);
+knocker_bytes scheme_url_noquery(knocker_bytes url);
+knocker_bytes scheme_url_unescaped(scheme_reading *r, knocker_bytes url);
+void scheme_url_spell(scheme_reading *r); /* fills url_tries */
+knocker_bytes scheme_form_sorted(scheme_reading *r, bool unique);
+
+/* scheme_codec.c: encodings and times */
+bool codec_hex(knocker_bytes text, uint8_t *out, size_t *len);    /* room: half of the text */
+bool codec_base64(knocker_bytes text, uint8_t *out, size_t *len); /* canonical and padded; room: 3/4
+                                                                   */
+bool codec_base64url(knocker_bytes text, uint8_t *out, size_t *len); /* canonical and unpadded */
+bool codec_base64_lenient(knocker_bytes text, uint8_t *out, size_t *len); /* a key's: padding
+                                                                             optional, spare bits
+                                                                             ignored */
+size_t codec_hex_write(knocker_bytes bytes, char *out);                   /* room: twice; no NUL */
+size_t codec_base64_write(knocker_bytes bytes, bool url, char *out); /* room: 4 for each 3 begun; no
+                                                                        NUL */
+bool codec_time(knocker_bytes text, time_unit unit, int64_t *out_s);
+void codec_time_write(time_unit unit, int64_t now_s, char out[32]);
+
+/* scheme_check.c: the kinds */
+struct scheme_kind {
+	const char *name;
+	kind_id id;
+	bool supported, has_alg, has_key, has_signed, has_encoding;
+	/* Whether one of the reading's candidates is right under one of the group's keys; all are
+	 * tried. */
+	bool (*check)(scheme_reading *r, size_t group, scheme_templates sign);
+};
+const scheme_kind *scheme_kind_find(knocker_bytes name); /* NULL: no such word */
+
+/* scheme_extract.c */
+void scheme_extract(scheme_reading *r, scheme_verdict *out, bool with_dedupe);
+knocker_bytes scheme_id_text(knocker_bytes text); /* absent when it is no id: empty, NUL, too long,
+                                                     no UTF-8 */
+
+/* scheme_handshake.c */
+bool scheme_handshake_answer(scheme_reading *r, bool is_signed, scheme_verdict *out);
+bool scheme_answer_write(scheme_reading *r, const scheme_answer *answer, scheme_verdict *out);
+
+/* scheme_verify.c */
+bool scheme_signed_choose(scheme_reading *r, const scheme_try *t, scheme_templates *out);
+
+/* scheme_redact.c */
+/* Whether the header or query member of that name is one that the scheme compares as a credential.
+ */
+bool scheme_redacts(const scheme *s, const scheme_keys *keys, source_kind kind, knocker_bytes name);
+
+/* ---- request.c ---- */
+bool request_name_is(knocker_bytes name, knocker_bytes lower_case_name);
+bool request_name_begins(knocker_bytes name, knocker_bytes lower_case_prefix);
+/* Queries and forms. The pieces between "&"; empty ones are passed over. */
+bool request_pair_next(knocker_bytes raw, size_t *at, knocker_bytes *name, knocker_bytes *value);
+bool request_decoded_is(knocker_bytes raw, knocker_bytes wanted);
+bool request_decode(arena *a, knocker_bytes raw, knocker_bytes *out); /* false: no memory */
+/* How often the name comes; `*value` is the first, `*different` says whether another differs.
+ * Negative: no memory. */
+int64_t request_pair_find(arena *a, knocker_bytes raw, knocker_bytes name, knocker_bytes *value,
+                          bool *different);
+
+/* scheme.c: the text of a built-in's provider.json, by name or alias; NULL when none is named so.
+ */
+int32_t scheme_provider_text(knocker_bytes name, const char **out, knocker_error *error);
+
+#endif
