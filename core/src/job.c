@@ -18,6 +18,7 @@ typedef struct {
 	job_claimed *out;
 	int32_t taken;
 	bool closed; /* a job that must be claimed alone came up */
+	bool more;   /* a topic gave all that was asked of it, and may have more */
 } job_hand;
 
 static bool job_topic_served(const job_claim_options *o, int64_t topic)
@@ -107,6 +108,7 @@ static int32_t job_take_topic(job_hand *hand, int64_t topic, int32_t limit, knoc
 	if (!candidates)
 		return fail_memory(error);
 	rc = job_candidates(hand, topic, limit, candidates, &count, error);
+	hand->more = hand->more || count == limit;
 	for (i = 0; rc == 0 && i < count && !hand->closed; i++)
 		rc = job_take(hand, &candidates[i], topic, error);
 	memory_free(candidates);
@@ -190,8 +192,11 @@ int32_t job_claim(db *d, const job_claim_options *options, int64_t *turn, job_cl
 	job_hand hand = {.d = d, .options = options, .out = out};
 	int32_t rc = job_claim_plain(&hand, error);
 
-	if (rc == 0 && hand.taken < options->count && !hand.closed)
-		rc = job_claim_in_turn(&hand, turn, error);
+	do {
+		hand.more = false;
+		if (rc == 0 && hand.taken < options->count && !hand.closed)
+			rc = job_claim_in_turn(&hand, turn, error);
+	} while (rc == 0 && hand.more && hand.taken < options->count && !hand.closed);
 	*count = hand.taken;
 	return rc;
 }
