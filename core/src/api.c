@@ -1,4 +1,5 @@
-/* The C door: each call checks its handle, takes the connection it needs, and calls downward. No rule stands here. */
+/* The C door: each call checks its handle, takes the connection it needs, and calls downward. No
+ * rule stands here. */
 #include <string.h>
 
 #include "batch.h"
@@ -16,8 +17,18 @@ const char *knocker_version(void)
 
 const char *knocker_error_name(int32_t code)
 {
-	static const char *const names[] = {"ok", "invalid_argument", "unknown_endpoint", "unknown_event", "unknown_delivery",
-	                                    "wrong_status", "busy", "storage", "corrupt", "closed", "lease_lost", "sql"};
+	static const char *const names[] = {"ok",
+	                                    "invalid_argument",
+	                                    "unknown_endpoint",
+	                                    "unknown_event",
+	                                    "unknown_delivery",
+	                                    "wrong_status",
+	                                    "busy",
+	                                    "storage",
+	                                    "corrupt",
+	                                    "closed",
+	                                    "lease_lost",
+	                                    "sql"};
 
 	return code <= 0 && code >= KNOCKER_SQL ? names[-code] : "unknown";
 }
@@ -132,11 +143,13 @@ static int32_t api_reader_end(knocker *k, db *reader, int32_t rc, knocker_rows *
 
 /* ---- 2. endpoints ---- */
 
-int32_t knocker_endpoint_add(knocker *k, const knocker_endpoint *endpoint, int64_t *id, knocker_error *error)
+int32_t knocker_endpoint_add(knocker *k, const knocker_endpoint *endpoint, int64_t *id,
+                             knocker_error *error)
 {
 	knocker_endpoint e;
 	int32_t rc = handle_options("endpoint", endpoint, &e, sizeof e, error);
-	knocker_bytes *texts[] = {&e.name, &e.path, &e.provider, &e.scheme_json, &e.secrets_json, &e.options_json, &e.queue_name};
+	knocker_bytes *texts[] = {&e.name,         &e.path,         &e.provider,  &e.scheme_json,
+	                          &e.secrets_json, &e.options_json, &e.queue_name};
 	size_t i;
 
 	if (rc == 0)
@@ -152,7 +165,11 @@ int32_t knocker_endpoint_pause(knocker *k, knocker_bytes name, int32_t paused, k
 {
 	int32_t rc = api_begin(k, k ? k->full : false, "pause", error);
 
-	return rc < 0 ? rc : api_end(k, endpoint_pause(store_writer(k->store), handle_bytes(name), paused != 0, error), error);
+	return rc < 0 ? rc
+	              : api_end(k,
+	                        endpoint_pause(store_writer(k->store), handle_bytes(name), paused != 0,
+	                                       error),
+	                        error);
 }
 
 int32_t knocker_providers(knocker_rows **out, knocker_error *error)
@@ -164,7 +181,8 @@ int32_t knocker_providers(knocker_rows **out, knocker_error *error)
 
 /* ---- 3. receive ---- */
 
-static int32_t api_prepare(knocker *k, const knocker_request *request, bool ingest, receipt *r, knocker_error *error)
+static int32_t api_prepare(knocker *k, const knocker_request *request, bool ingest, receipt *r,
+                           knocker_error *error)
 {
 	db *reader = NULL;
 	int32_t rc = 0;
@@ -179,7 +197,8 @@ static int32_t api_prepare(knocker *k, const knocker_request *request, bool inge
 	return rc;
 }
 
-static int32_t api_receive_one(knocker *k, const knocker_request *request, bool ingest, knocker_rows **out, knocker_error *error)
+static int32_t api_receive_one(knocker *k, const knocker_request *request, bool ingest,
+                               knocker_rows **out, knocker_error *error)
 {
 	receipt r, *one = &r;
 	batch b = {&one, 1};
@@ -197,7 +216,8 @@ static int32_t api_receive_one(knocker *k, const knocker_request *request, bool 
 	return rc;
 }
 
-static int32_t api_receive(knocker *k, const knocker_request *request, bool ingest, knocker_rows **out, knocker_error *error)
+static int32_t api_receive(knocker *k, const knocker_request *request, bool ingest,
+                           knocker_rows **out, knocker_error *error)
 {
 	knocker_request q;
 	int32_t rc;
@@ -215,12 +235,14 @@ static int32_t api_receive(knocker *k, const knocker_request *request, bool inge
 	return api_rows(rc, out);
 }
 
-int32_t knocker_receive(knocker *k, const knocker_request *request, knocker_rows **out, knocker_error *error)
+int32_t knocker_receive(knocker *k, const knocker_request *request, knocker_rows **out,
+                        knocker_error *error)
 {
 	return api_receive(k, request, false, out, error);
 }
 
-int32_t knocker_ingest(knocker *k, const knocker_request *request, knocker_rows **out, knocker_error *error)
+int32_t knocker_ingest(knocker *k, const knocker_request *request, knocker_rows **out,
+                       knocker_error *error)
 {
 	return api_receive(k, request, true, out, error);
 }
@@ -256,7 +278,8 @@ static void api_many_free(api_many *m)
 	memory_free(m->pointers);
 }
 
-static int32_t api_many_run(knocker *k, api_many *m, const knocker_request *const *requests, knocker_rows **out, knocker_error *error)
+static int32_t api_many_run(knocker *k, api_many *m, const knocker_request *const *requests,
+                            knocker_rows **out, knocker_error *error)
 {
 	batch b = {m->pointers, m->count};
 	int32_t rc, i;
@@ -280,8 +303,8 @@ static int32_t api_many_run(knocker *k, api_many *m, const knocker_request *cons
 	return rc;
 }
 
-int32_t knocker_receive_many(knocker *k, const knocker_request *const *requests, int32_t count, knocker_rows **out,
-                             knocker_error *error)
+int32_t knocker_receive_many(knocker *k, const knocker_request *const *requests, int32_t count,
+                             knocker_rows **out, knocker_error *error)
 {
 	api_many m = {0};
 	int32_t rc;
@@ -306,7 +329,8 @@ int32_t knocker_receive_many(knocker *k, const knocker_request *const *requests,
 
 /* ---- pure ---- */
 
-static int32_t api_pure(const knocker_request *request, int64_t now_ms, bool sign, knocker_rows **out, knocker_error *error)
+static int32_t api_pure(const knocker_request *request, int64_t now_ms, bool sign,
+                        knocker_rows **out, knocker_error *error)
 {
 	knocker_request q;
 	int32_t rc;
@@ -324,26 +348,29 @@ static int32_t api_pure(const knocker_request *request, int64_t now_ms, bool sig
 	return api_rows(rc, out);
 }
 
-int32_t knocker_verify(const knocker_request *request, int64_t now_ms, knocker_rows **out, knocker_error *error)
+int32_t knocker_verify(const knocker_request *request, int64_t now_ms, knocker_rows **out,
+                       knocker_error *error)
 {
 	return api_pure(request, now_ms, false, out, error);
 }
 
-int32_t knocker_sign(const knocker_request *request, int64_t now_ms, knocker_rows **out, knocker_error *error)
+int32_t knocker_sign(const knocker_request *request, int64_t now_ms, knocker_rows **out,
+                     knocker_error *error)
 {
 	return api_pure(request, now_ms, true, out, error);
 }
 
 /* ---- 5. look, and operate ---- */
 
-int32_t knocker_read(knocker *k, knocker_bytes sql, const knocker_value *values, int32_t count, knocker_rows **out,
-                     knocker_error *error)
+int32_t knocker_read(knocker *k, knocker_bytes sql, const knocker_value *values, int32_t count,
+                     knocker_rows **out, knocker_error *error)
 {
 	const db_text_statement s = {.sql = handle_bytes(sql), .values = values, .count = count};
 	db *reader;
 	int32_t rc = api_reader(k, &reader, out, error);
 
-	return rc < 0 ? rc : api_reader_end(k, reader, db_text_run(reader, &s, out, NULL, NULL, error), out);
+	return rc < 0 ? rc
+	              : api_reader_end(k, reader, db_text_run(reader, &s, out, NULL, NULL, error), out);
 }
 
 int32_t knocker_get(knocker *k, int32_t kind, int64_t id, knocker_rows **out, knocker_error *error)
@@ -354,7 +381,8 @@ int32_t knocker_get(knocker *k, int32_t kind, int64_t id, knocker_rows **out, kn
 	return rc < 0 ? rc : api_reader_end(k, reader, look_get(reader, kind, id, out, error), out);
 }
 
-int32_t knocker_list(knocker *k, const knocker_filter *filter, knocker_rows **out, knocker_error *error)
+int32_t knocker_list(knocker *k, const knocker_filter *filter, knocker_rows **out,
+                     knocker_error *error)
 {
 	knocker_filter f;
 	db *reader;
@@ -376,7 +404,9 @@ int32_t knocker_why(knocker *k, int64_t event_id, knocker_rows **out, knocker_er
 	db *reader;
 	int32_t rc = api_reader(k, &reader, out, error);
 
-	return rc < 0 ? rc : api_reader_end(k, reader, look_why(&k->inbox, reader, event_id, out, error), out);
+	return rc < 0
+	           ? rc
+	           : api_reader_end(k, reader, look_why(&k->inbox, reader, event_id, out, error), out);
 }
 
 int32_t knocker_stats(knocker *k, knocker_rows **out, knocker_error *error)
@@ -391,16 +421,23 @@ int32_t knocker_ignore(knocker *k, int64_t event_id, knocker_bytes reason, knock
 {
 	int32_t rc = api_begin(k, k ? k->full : false, "ignore", error);
 
-	return rc < 0 ? rc : api_end(k, operator_ignore(&k->inbox, store_writer(k->store), event_id, handle_bytes(reason), error), error);
+	return rc < 0 ? rc
+	              : api_end(k,
+	                        operator_ignore(&k->inbox, store_writer(k->store), event_id,
+	                                        handle_bytes(reason), error),
+	                        error);
 }
 
 static int32_t api_again(knocker *k, int64_t id,
-                         int32_t (*act)(inbox *, db *, int64_t, const operator_again *, knocker_error *), knocker_error *error)
+                         int32_t (*act)(inbox *, db *, int64_t, const operator_again *,
+                                        knocker_error *),
+                         knocker_error *error)
 {
 	const operator_again as_it_is = {0};
 	int32_t rc = api_begin(k, k ? k->full : false, "a replay", error);
 
-	return rc < 0 ? rc : api_end(k, act(&k->inbox, store_writer(k->store), id, &as_it_is, error), error);
+	return rc < 0 ? rc
+	              : api_end(k, act(&k->inbox, store_writer(k->store), id, &as_it_is, error), error);
 }
 
 int32_t knocker_replay(knocker *k, int64_t event_id, knocker_error *error)
@@ -418,7 +455,8 @@ int32_t knocker_replay_delivery(knocker *k, int64_t delivery_id, knocker_error *
 	return api_again(k, delivery_id, operator_replay_delivery, error);
 }
 
-static int32_t api_prune(knocker *k, const knocker_prune *given, bool orphans, prune_counts *counts, knocker_error *error)
+static int32_t api_prune(knocker *k, const knocker_prune *given, bool orphans, prune_counts *counts,
+                         knocker_error *error)
 {
 	knocker_prune p;
 	prune_options o;
@@ -428,31 +466,41 @@ static int32_t api_prune(knocker *k, const knocker_prune *given, bool orphans, p
 		rc = api_begin(k, k ? k->full : false, "a prune", error);
 	if (rc < 0)
 		return rc;
-	o = (prune_options){.statuses_json = handle_bytes(p.statuses_json), .older_than_s = p.older_than_s, .limit = p.limit,
+	o = (prune_options){.statuses_json = handle_bytes(p.statuses_json),
+	                    .older_than_s = p.older_than_s,
+	                    .limit = p.limit,
 	                    .dry_run = p.dry_run != 0};
 	rc = orphans ? prune_orphans(&k->inbox, store_writer(k->store), &o, counts, error)
 	             : prune_events(&k->inbox, store_writer(k->store), &o, counts, error);
 	return api_end(k, rc, error);
 }
 
-int32_t knocker_prune_events(knocker *k, const knocker_prune *prune, knocker_rows **out, knocker_error *error)
+int32_t knocker_prune_events(knocker *k, const knocker_prune *prune, knocker_rows **out,
+                             knocker_error *error)
 {
 	prune_counts c;
-	int32_t rc = out ? api_prune(k, prune, false, &c, error) : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	int32_t rc = out ? api_prune(k, prune, false, &c, error)
+	                 : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
 
 	if (out)
 		*out = NULL;
 	if (rc == 0)
-		rc = rows_new("events_pruned, attempts_pruned, deliveries_pruned, live_jobs_pruned", out, error);
+		rc = rows_new("events_pruned, attempts_pruned, deliveries_pruned, live_jobs_pruned", out,
+		              error);
 	if (rc == 0)
-		rc = rows_add(*out, (const knocker_value[]){INT(c.events), INT(c.attempts), INT(c.deliveries), INT(c.live_jobs)}, error);
+		rc = rows_add(*out,
+		              (const knocker_value[]){INT(c.events), INT(c.attempts), INT(c.deliveries),
+		                                      INT(c.live_jobs)},
+		              error);
 	return rc;
 }
 
-int32_t knocker_prune_orphan_deliveries(knocker *k, const knocker_prune *prune, knocker_rows **out, knocker_error *error)
+int32_t knocker_prune_orphan_deliveries(knocker *k, const knocker_prune *prune, knocker_rows **out,
+                                        knocker_error *error)
 {
 	prune_counts c;
-	int32_t rc = out ? api_prune(k, prune, true, &c, error) : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	int32_t rc = out ? api_prune(k, prune, true, &c, error)
+	                 : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
 
 	if (out)
 		*out = NULL;

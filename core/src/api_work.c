@@ -8,7 +8,8 @@
 
 /* ---- claiming ---- */
 
-static int32_t api_claim_options(const knocker_claim_options *given, knocker_claim_options *o, knocker_error *error)
+static int32_t api_claim_options(const knocker_claim_options *given, knocker_claim_options *o,
+                                 knocker_error *error)
 {
 	int32_t rc = handle_options("claim_options", given, o, sizeof *o, error);
 	knocker_bytes *texts[] = {&o->worker_id, &o->queues_json, &o->endpoints_json};
@@ -45,7 +46,8 @@ static int32_t api_work_end(knocker *k, int32_t rc, knocker_error *error)
 	return committed < 0 ? committed : rc;
 }
 
-int32_t knocker_claim(knocker *k, const knocker_claim_options *options, knocker_rows **out, knocker_error *error)
+int32_t knocker_claim(knocker *k, const knocker_claim_options *options, knocker_rows **out,
+                      knocker_error *error)
 {
 	knocker_claim_options o;
 	int32_t rc;
@@ -60,7 +62,8 @@ int32_t knocker_claim(knocker *k, const knocker_claim_options *options, knocker_
 		return rc;
 	rc = api_work_begin(k, "a claim", error);
 	if (rc == 0)
-		rc = api_work_end(k, worker_claim(&k->inbox, store_writer(k->store), &o, out, error), error);
+		rc = api_work_end(k, worker_claim(&k->inbox, store_writer(k->store), &o, out, error),
+		                  error);
 	handle_leave(k);
 	if (rc != 0) {
 		knocker_rows_free(*out);
@@ -77,7 +80,10 @@ int32_t knocker_release(knocker *k, int64_t job_id, int64_t claim, knocker_error
 		return rc;
 	rc = api_work_begin(k, "a release", error);
 	if (rc == 0)
-		rc = api_work_end(k, job_release(store_writer(k->store), job_id, claim, inbox_now_ms(&k->inbox), error), error);
+		rc = api_work_end(k,
+		                  job_release(store_writer(k->store), job_id, claim,
+		                              inbox_now_ms(&k->inbox), error),
+		                  error);
 	handle_leave(k);
 	return rc;
 }
@@ -86,10 +92,12 @@ int32_t knocker_release(knocker *k, int64_t job_id, int64_t claim, knocker_error
 
 static int32_t api_work_check(knocker_work *w, knocker_error *error)
 {
-	return w ? handle_enter(w->owner, error) : fail(error, KNOCKER_INVALID_ARGUMENT, "the work is NULL");
+	return w ? handle_enter(w->owner, error)
+	         : fail(error, KNOCKER_INVALID_ARGUMENT, "the work is NULL");
 }
 
-int32_t knocker_work_begin(knocker *k, int64_t job_id, int64_t claim, knocker_work **out, knocker_error *error)
+int32_t knocker_work_begin(knocker *k, int64_t job_id, int64_t claim, knocker_work **out,
+                           knocker_error *error)
 {
 	int32_t rc;
 
@@ -108,7 +116,8 @@ int32_t knocker_work_begin(knocker *k, int64_t job_id, int64_t claim, knocker_wo
 
 int32_t knocker_work_event(knocker_work *w, knocker_rows **out, knocker_error *error)
 {
-	int32_t rc = out ? api_work_check(w, error) : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	int32_t rc = out ? api_work_check(w, error)
+	                 : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
 
 	if (rc < 0)
 		return rc;
@@ -117,7 +126,8 @@ int32_t knocker_work_event(knocker_work *w, knocker_rows **out, knocker_error *e
 	return rc;
 }
 
-static int32_t api_statement(knocker_bytes sql, const knocker_value *values, int32_t count, db_text_statement *s, knocker_error *error)
+static int32_t api_statement(knocker_bytes sql, const knocker_value *values, int32_t count,
+                             db_text_statement *s, knocker_error *error)
 {
 	*s = (db_text_statement){.sql = sql, .values = values, .count = count};
 	if (sql.data && sql.len < 0)
@@ -127,8 +137,8 @@ static int32_t api_statement(knocker_bytes sql, const knocker_value *values, int
 	return 0;
 }
 
-int32_t knocker_execute(knocker_work *w, knocker_bytes sql, const knocker_value *values, int32_t count, int64_t *changes,
-                        int64_t *last_id, knocker_error *error)
+int32_t knocker_execute(knocker_work *w, knocker_bytes sql, const knocker_value *values,
+                        int32_t count, int64_t *changes, int64_t *last_id, knocker_error *error)
 {
 	db_text_statement s;
 	int32_t rc = api_statement(sql, values, count, &s, error);
@@ -142,11 +152,12 @@ int32_t knocker_execute(knocker_work *w, knocker_bytes sql, const knocker_value 
 	return rc;
 }
 
-int32_t knocker_query(knocker_work *w, knocker_bytes sql, const knocker_value *values, int32_t count, knocker_rows **out,
-                      knocker_error *error)
+int32_t knocker_query(knocker_work *w, knocker_bytes sql, const knocker_value *values,
+                      int32_t count, knocker_rows **out, knocker_error *error)
 {
 	db_text_statement s;
-	int32_t rc = out ? api_statement(sql, values, count, &s, error) : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	int32_t rc = out ? api_statement(sql, values, count, &s, error)
+	                 : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
 
 	if (rc == 0)
 		rc = api_work_check(w, error);
@@ -157,10 +168,12 @@ int32_t knocker_query(knocker_work *w, knocker_bytes sql, const knocker_value *v
 	return rc;
 }
 
-static int32_t api_work_receive(knocker_work *w, const knocker_request *request, bool ingest, knocker_rows **out, knocker_error *error)
+static int32_t api_work_receive(knocker_work *w, const knocker_request *request, bool ingest,
+                                knocker_rows **out, knocker_error *error)
 {
 	knocker_request q;
-	int32_t rc = out ? handle_request(request, &q, error) : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	int32_t rc = out ? handle_request(request, &q, error)
+	                 : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
 
 	if (rc == 0)
 		rc = api_work_check(w, error);
@@ -171,12 +184,14 @@ static int32_t api_work_receive(knocker_work *w, const knocker_request *request,
 	return rc;
 }
 
-int32_t knocker_work_receive(knocker_work *w, const knocker_request *request, knocker_rows **out, knocker_error *error)
+int32_t knocker_work_receive(knocker_work *w, const knocker_request *request, knocker_rows **out,
+                             knocker_error *error)
 {
 	return api_work_receive(w, request, false, out, error);
 }
 
-int32_t knocker_work_ingest(knocker_work *w, const knocker_request *request, knocker_rows **out, knocker_error *error)
+int32_t knocker_work_ingest(knocker_work *w, const knocker_request *request, knocker_rows **out,
+                            knocker_error *error)
 {
 	return api_work_receive(w, request, true, out, error);
 }
@@ -192,8 +207,8 @@ int32_t knocker_extend(knocker_work *w, int64_t lease_ms, knocker_error *error)
 	return rc;
 }
 
-int32_t knocker_settle(knocker_work *w, int32_t outcome, knocker_bytes reason, int64_t delay_ms, knocker_rows **out,
-                       knocker_error *error)
+int32_t knocker_settle(knocker_work *w, int32_t outcome, knocker_bytes reason, int64_t delay_ms,
+                       knocker_rows **out, knocker_error *error)
 {
 	int32_t rc = api_work_check(w, error);
 	knocker *k = w ? w->owner : NULL;
@@ -227,7 +242,8 @@ int32_t knocker_work_free(knocker_work *w)
 
 /* ---- waiting ---- */
 
-static int32_t api_next_due(knocker *k, const knocker_claim_options *o, int64_t *due_ms, knocker_error *error)
+static int32_t api_next_due(knocker *k, const knocker_claim_options *o, int64_t *due_ms,
+                            knocker_error *error)
 {
 	db *reader;
 	int32_t rc = store_reader(k->store, &reader, error);
@@ -239,10 +255,13 @@ static int32_t api_next_due(knocker *k, const knocker_claim_options *o, int64_t 
 	return rc;
 }
 
-#define WAIT_LOOK_MS 1000 /* commits of connections without our functions ring no bell, nor do some file systems */
+#define WAIT_LOOK_MS \
+	1000 /* commits of connections without our functions ring no bell, nor do some file systems */
 
-/* The bell's generation is read before the look: a commit between the look and the sleep ends the sleep at once. */
-static int32_t api_wait(knocker *k, const knocker_claim_options *o, int64_t timeout_ms, knocker_error *error)
+/* The bell's generation is read before the look: a commit between the look and the sleep ends the
+ * sleep at once. */
+static int32_t api_wait(knocker *k, const knocker_claim_options *o, int64_t timeout_ms,
+                        knocker_error *error)
 {
 	int64_t end_ms = clock_monotonic_ms() + timeout_ms;
 	bell *b = store_bell(k->store);
@@ -267,7 +286,8 @@ static int32_t api_wait(knocker *k, const knocker_claim_options *o, int64_t time
 	}
 }
 
-int32_t knocker_wait(knocker *k, const knocker_claim_options *options, int64_t timeout_ms, knocker_error *error)
+int32_t knocker_wait(knocker *k, const knocker_claim_options *options, int64_t timeout_ms,
+                     knocker_error *error)
 {
 	knocker_claim_options o;
 	int32_t rc = api_claim_options(options, &o, error);

@@ -1,5 +1,6 @@
-/* Many receipts, one commit: whoever holds the writer stores what waits behind it too. A bad request fails alone; where SQLite rolled
- * the whole transaction back, the batch starts again with one commit a request. */
+/* Many receipts, one commit: whoever holds the writer stores what waits behind it too. A bad
+ * request fails alone; where SQLite rolled the whole transaction back, the batch starts again with
+ * one commit a request. */
 #include "batch.h"
 
 #include "error.h"

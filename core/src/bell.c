@@ -1,5 +1,5 @@
-/* Waking other processes: a commit that made work due touches the WAL file, and whoever waits watches its folder for that. Knows
- * files and descriptors, nothing of SQLite. */
+/* Waking other processes: a commit that made work due touches the WAL file, and whoever waits
+ * watches its folder for that. Knows files and descriptors, nothing of SQLite. */
 #include "bell.h"
 
 #include <errno.h>
@@ -22,8 +22,9 @@ struct bell {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	int64_t generation, stops;
-	bool listening;    /* one of the waiters polls the descriptors */
-	int watch_fd;      /* inotify, or -1 where the system has none left: then looks once a second suffice */
+	bool listening; /* one of the waiters polls the descriptors */
+	int watch_fd; /* inotify, or -1 where the system has none left: then looks once a second suffice
+	               */
 	int stop_fd;
 	char name[NAME_MAX + 1]; /* of the WAL file in its folder */
 };
@@ -40,7 +41,8 @@ static int bell_watch(const char *wal_path)
 	const char *slash = strrchr(wal_path, '/');
 	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 
-	snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - wal_path + 1) : 1, slash ? wal_path : ".");
+	snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - wal_path + 1) : 1,
+	         slash ? wal_path : ".");
 	if (fd >= 0 && inotify_add_watch(fd, folder, IN_ATTRIB) < 0) {
 		close(fd);
 		fd = -1;
@@ -105,9 +107,11 @@ static bool bell_drain(const bell *b)
 
 	while ((size = read(b->watch_fd, events, sizeof events)) > 0)
 		for (at = 0; at < size;) {
-			const struct inotify_event *e = (const struct inotify_event *)(const void *)(events + at);
+			const struct inotify_event *e = (const struct inotify_event *)(const void *)(events +
+			                                                                             at);
 
-			rang = rang || (e->mask & IN_Q_OVERFLOW) || (e->len > 0 && strcmp(e->name, b->name) == 0);
+			rang = rang || (e->mask & IN_Q_OVERFLOW) ||
+			       (e->len > 0 && strcmp(e->name, b->name) == 0);
 			at += (ssize_t)(sizeof *e + e->len);
 		}
 	return rang;
@@ -122,7 +126,8 @@ static void bell_until(struct timespec *t, int64_t monotonic_ms)
 /* Polls in the name of all waiters; the lock is held on entry and on return. */
 static void bell_listen(bell *b, int64_t left_ms)
 {
-	struct pollfd fds[2] = {{.fd = b->stop_fd, .events = POLLIN}, {.fd = b->watch_fd, .events = POLLIN}};
+	struct pollfd fds[2] = {{.fd = b->stop_fd, .events = POLLIN},
+	                        {.fd = b->watch_fd, .events = POLLIN}};
 	uint64_t token;
 	bool rang;
 
@@ -147,7 +152,8 @@ int32_t bell_wait(bell *b, int64_t generation, int64_t timeout_ms)
 	bell_until(&until, end);
 	pthread_mutex_lock(&b->lock);
 	stops = b->stops;
-	while (b->generation == generation && b->stops == stops && (left = end - clock_monotonic_ms()) > 0) {
+	while (b->generation == generation && b->stops == stops &&
+	       (left = end - clock_monotonic_ms()) > 0) {
 		if (b->listening)
 			pthread_cond_timedwait(&b->changed, &b->lock, &until);
 		else

@@ -1,6 +1,7 @@
-/* Waking other processes: a commit that made work due touches the WAL file, and whoever waits watches its folder for that. Knows
- * files and descriptors, nothing of SQLite. Rung after a commit is visible: SQLite's own write of the WAL comes before that, and a
- * waiter that trusted it would sleep through. */
+/* Waking other processes: a commit that made work due touches the WAL file, and whoever waits
+ * watches its folder for that. Knows files and descriptors, nothing of SQLite. Rung after a commit
+ * is visible: SQLite's own write of the WAL comes before that, and a waiter that trusted it would
+ * sleep through. */
 #ifndef KNOCKER_BELL_H
 #define KNOCKER_BELL_H
 
@@ -8,12 +9,14 @@
 
 void bell_ring(const char *wal_path);
 
-/* One bell of a handle, shared by its waiting threads: one of them listens, the others wait for it. */
+/* One bell of a handle, shared by its waiting threads: one of them listens, the others wait for it.
+ */
 typedef struct bell bell;
 int32_t bell_open(const char *wal_path, bell **out, knocker_error *error);
 void bell_close(bell *b); /* NULL is fine; nobody waits any more */
 
-/* Taken before the caller looks whether something is due, so that a ring between the look and the sleep is not lost. */
+/* Taken before the caller looks whether something is due, so that a ring between the look and the
+ * sleep is not lost. */
 int64_t bell_generation(bell *b);
 /* 0: it rang since `generation`, or may have; 1: the time is up; 2: bell_stop. */
 int32_t bell_wait(bell *b, int64_t generation, int64_t timeout_ms);

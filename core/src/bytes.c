@@ -1,4 +1,5 @@
-/* Memory and byte strings: the one door of every allocation, arenas, growing buffers, slices. Knows nothing of what is kept. */
+/* Memory and byte strings: the one door of every allocation, arenas, growing buffers, slices. Knows
+ * nothing of what is kept. */
 #include "bytes.h"
 
 #include <stdatomic.h>
@@ -166,7 +167,11 @@ void buffer_int(buffer *b, int64_t value)
 /* The length of the UTF-8 character at `at`, or 0. */
 static size_t utf8_length(const uint8_t *s, size_t left)
 {
-	size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xC2 && s[0] <= 0xDF ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : s[0] >= 0xF0 && s[0] <= 0xF4 ? 4 : 0;
+	size_t len = s[0] < 0x80                    ? 1
+	             : s[0] >= 0xC2 && s[0] <= 0xDF ? 2
+	             : (s[0] & 0xF0) == 0xE0        ? 3
+	             : s[0] >= 0xF0 && s[0] <= 0xF4 ? 4
+	                                            : 0;
 	size_t i;
 
 	if (len == 0 || len > left)
@@ -174,7 +179,8 @@ static size_t utf8_length(const uint8_t *s, size_t left)
 	for (i = 1; i < len; i++)
 		if ((s[i] & 0xC0) != 0x80)
 			return 0;
-	if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) || (s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] > 0x8F))
+	if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) ||
+	    (s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] > 0x8F))
 		return 0;
 	return len;
 }
@@ -183,7 +189,12 @@ static void buffer_json_byte(buffer *b, uint8_t c)
 {
 	static const char hex[] = "0123456789abcdef";
 	char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-	const char *brief = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c == '\n' ? "\\n" : c == '\r' ? "\\r" : c == '\t' ? "\\t" : NULL;
+	const char *brief = c == '"'    ? "\\\""
+	                    : c == '\\' ? "\\\\"
+	                    : c == '\n' ? "\\n"
+	                    : c == '\r' ? "\\r"
+	                    : c == '\t' ? "\\t"
+	                                : NULL;
 
 	if (brief)
 		buffer_text(b, brief);

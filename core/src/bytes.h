@@ -1,4 +1,5 @@
-/* Memory and byte strings: the one door of every allocation, arenas, growing buffers, slices. Knows nothing of what is kept. */
+/* Memory and byte strings: the one door of every allocation, arenas, growing buffers, slices. Knows
+ * nothing of what is kept. */
 #ifndef KNOCKER_BYTES_H
 #define KNOCKER_BYTES_H
 
@@ -8,11 +9,13 @@
 
 #include "knocker.h"
 
-/* Every allocation of the core passes here, so that a test can let the n-th one fail. NULL: no memory. */
+/* Every allocation of the core passes here, so that a test can let the n-th one fail. NULL: no
+ * memory. */
 void *memory_get(size_t size);
 void *memory_resize(void *old, size_t size); /* as realloc */
 void memory_free(void *memory);              /* NULL is fine */
-/* For fault tests: the allocation after `countdown` further ones fails, and all later ones when `forever`. Negative: none. */
+/* For fault tests: the allocation after `countdown` further ones fails, and all later ones when
+ * `forever`. Negative: none. */
 void memory_fail_after(int64_t countdown, bool forever);
 int64_t memory_count(void); /* allocations so far */
 
@@ -22,10 +25,13 @@ typedef struct {
 	arena_block *blocks;
 } arena;
 void *arena_get(arena *a, size_t size); /* zeroed, aligned for any type; NULL: no memory */
-bool arena_copy(arena *a, knocker_bytes from, knocker_bytes *to); /* absent stays absent; a NUL follows the copy; false: no memory */
+bool arena_copy(arena *a, knocker_bytes from, knocker_bytes *to); /* absent stays absent; a NUL
+                                                                     follows the copy; false: no
+                                                                     memory */
 void arena_free(arena *a);
 
-/* A buffer grows up to `max`. A failed append sets `failed` and later ones do nothing: ask once, at the end. */
+/* A buffer grows up to `max`. A failed append sets `failed` and later ones do nothing: ask once, at
+ * the end. */
 typedef struct {
 	char *data;
 	size_t len, cap, max;
@@ -36,20 +42,21 @@ void buffer_add(buffer *b, const void *data, size_t len);
 void buffer_text(buffer *b, const char *text);
 void buffer_bytes(buffer *b, knocker_bytes bytes);
 void buffer_int(buffer *b, int64_t value);
-void buffer_json(buffer *b, knocker_bytes text); /* quoted and escaped; a byte that is no UTF-8 becomes U+00xx; absent becomes null */
+void buffer_json(buffer *b, knocker_bytes text); /* quoted and escaped; a byte that is no UTF-8
+                                                    becomes U+00xx; absent becomes null */
 knocker_bytes buffer_view(const buffer *b);      /* borrowed */
 void buffer_free(buffer *b);
 
 /* Slices. An absent slice has data NULL; it equals nothing. */
-knocker_bytes bytes_of(const char *text);                /* NULL: absent */
+knocker_bytes bytes_of(const char *text); /* NULL: absent */
 knocker_bytes bytes_part(knocker_bytes b, size_t from, size_t to);
-bool bytes_given(knocker_bytes b);                       /* not absent */
-bool bytes_equal(knocker_bytes a, knocker_bytes b);      /* not in constant time: see crypto.h */
+bool bytes_given(knocker_bytes b);                  /* not absent */
+bool bytes_equal(knocker_bytes a, knocker_bytes b); /* not in constant time: see crypto.h */
 bool bytes_is(knocker_bytes a, const char *text);
 bool bytes_equal_nocase(knocker_bytes a, knocker_bytes b); /* ASCII case */
 bool bytes_starts(knocker_bytes a, const char *prefix);
-knocker_bytes bytes_trim(knocker_bytes b);               /* blanks and tabs at both ends */
-bool bytes_utf8(knocker_bytes b);                        /* strict: no surrogates, no overlong forms */
-int64_t bytes_find(knocker_bytes b, char c);             /* index or -1 */
+knocker_bytes bytes_trim(knocker_bytes b);   /* blanks and tabs at both ends */
+bool bytes_utf8(knocker_bytes b);            /* strict: no surrogates, no overlong forms */
+int64_t bytes_find(knocker_bytes b, char c); /* index or -1 */
 
 #endif

@@ -1,5 +1,6 @@
-/* A connection: compiled statements, transactions, errors in our words. With db_text.c the only code that talks to SQLite, the SQL
- * door aside. Knows what a statement is called, not what it means. */
+/* A connection: compiled statements, transactions, errors in our words. With db_text.c the only
+ * code that talks to SQLite, the SQL door aside. Knows what a statement is called, not what it
+ * means. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -46,16 +47,22 @@ int32_t db_fail(const db *d, int rc, int32_t otherwise, knocker_error *error)
 	int32_t code = db_code(rc, otherwise);
 
 	if (code == KNOCKER_BUSY && rc == SQLITE_BUSY_SNAPSHOT)
-		return fail(error, code, "the transaction began by reading and its snapshot is old: start it with BEGIN IMMEDIATE");
+		return fail(
+			error, code,
+			"the transaction began by reading and its snapshot is old: start it with BEGIN IMMEDIATE");
 	if (code == KNOCKER_BUSY && d->adopted)
-		return fail(error, code, "another connection writes to the file, and this one's busy timeout has passed");
+		return fail(
+			error, code,
+			"another connection writes to the file, and this one's busy timeout has passed");
 	if (code == KNOCKER_BUSY)
-		return fail(error, code, "another connection writes to the file and did not finish within %lld ms",
+		return fail(error, code,
+		            "another connection writes to the file and did not finish within %lld ms",
 		            (long long)d->busy_timeout_ms);
 	return fail(error, code, "%s", d->handle ? sqlite3_errmsg(d->handle) : sqlite3_errstr(rc));
 }
 
-/* Sleeps of at most 1 ms: with SQLite's own back-off a second process waited for more than a second. */
+/* Sleeps of at most 1 ms: with SQLite's own back-off a second process waited for more than a
+ * second. */
 static int db_busy(void *context, int count)
 {
 	db *d = context;
@@ -78,7 +85,8 @@ static int32_t db_compile(db *d, enum statement s, sqlite3_stmt **out, knocker_e
 
 	*out = d->kept[s];
 	if (*out == NULL)
-		rc = sqlite3_prepare_v3(d->handle, statement_texts[s], -1, d->adopted ? 0 : SQLITE_PREPARE_PERSISTENT, out, NULL);
+		rc = sqlite3_prepare_v3(d->handle, statement_texts[s], -1,
+		                        d->adopted ? 0 : SQLITE_PREPARE_PERSISTENT, out, NULL);
 	if (rc != SQLITE_OK)
 		return db_fail(d, rc, KNOCKER_STORAGE, error);
 	if (!d->adopted)
@@ -96,9 +104,11 @@ static int db_bind_one(sqlite3_stmt *statement, int at, const knocker_value *v)
 	case KNOCKER_REAL:
 		return sqlite3_bind_double(statement, at, v->real);
 	case KNOCKER_TEXT:
-		return sqlite3_bind_text64(statement, at, data, (sqlite3_uint64)v->bytes.len, SQLITE_STATIC, SQLITE_UTF8);
+		return sqlite3_bind_text64(statement, at, data, (sqlite3_uint64)v->bytes.len, SQLITE_STATIC,
+		                           SQLITE_UTF8);
 	case KNOCKER_BLOB:
-		return sqlite3_bind_blob64(statement, at, data, (sqlite3_uint64)v->bytes.len, SQLITE_STATIC);
+		return sqlite3_bind_blob64(statement, at, data, (sqlite3_uint64)v->bytes.len,
+		                           SQLITE_STATIC);
 	default:
 		return sqlite3_bind_null(statement, at);
 	}
@@ -123,7 +133,8 @@ static void db_end(db *d, sqlite3_stmt *statement)
 		sqlite3_reset(statement);
 }
 
-int32_t db_run(db *d, enum statement s, const knocker_value *values, int32_t count, int64_t *changes, knocker_error *error)
+int32_t db_run(db *d, enum statement s, const knocker_value *values, int32_t count,
+               int64_t *changes, knocker_error *error)
 {
 	sqlite3_stmt *statement;
 	int32_t rc = db_compile(d, s, &statement, error);
@@ -142,7 +153,8 @@ int32_t db_run(db *d, enum statement s, const knocker_value *values, int32_t cou
 	return rc;
 }
 
-int32_t db_query(db *d, enum statement s, const knocker_value *values, int32_t count, query **out, knocker_error *error)
+int32_t db_query(db *d, enum statement s, const knocker_value *values, int32_t count, query **out,
+                 knocker_error *error)
 {
 	query *q = memory_get(sizeof *q);
 	int32_t rc = q ? db_compile(d, s, &q->statement, error) : fail_memory(error);
@@ -223,8 +235,8 @@ void db_done(query *q)
 	memory_free(q);
 }
 
-int32_t db_int_of(db *d, enum statement s, const knocker_value *values, int32_t count, int64_t missing, int64_t *out,
-                  knocker_error *error)
+int32_t db_int_of(db *d, enum statement s, const knocker_value *values, int32_t count,
+                  int64_t missing, int64_t *out, knocker_error *error)
 {
 	query *q;
 	int32_t rc = db_query(d, s, values, count, &q, error);
@@ -237,7 +249,8 @@ int32_t db_int_of(db *d, enum statement s, const knocker_value *values, int32_t 
 /* ---- rows ---- */
 
 /* One row, copied; `values` has room for every column. */
-static int32_t db_collect_row(sqlite3_stmt *statement, knocker_value *values, knocker_rows *rows, knocker_error *error)
+static int32_t db_collect_row(sqlite3_stmt *statement, knocker_value *values, knocker_rows *rows,
+                              knocker_error *error)
 {
 	int i, columns = sqlite3_column_count(statement);
 
@@ -246,7 +259,8 @@ static int32_t db_collect_row(sqlite3_stmt *statement, knocker_value *values, kn
 	return rows_add(rows, values, error);
 }
 
-/* Steps to the end. 0: all rows; 1: stopped at LIMIT_LIST_BYTES; a SQLite failure is -1 with nothing said yet. */
+/* Steps to the end. 0: all rows; 1: stopped at LIMIT_LIST_BYTES; a SQLite failure is -1 with
+ * nothing said yet. */
 int32_t db_collect(sqlite3_stmt *statement, knocker_rows *rows, bool *failed, knocker_error *error)
 {
 	int columns = sqlite3_column_count(statement), step = SQLITE_DONE, i;
@@ -266,7 +280,8 @@ int32_t db_collect(sqlite3_stmt *statement, knocker_rows *rows, bool *failed, kn
 	return rc;
 }
 
-int32_t db_rows(db *d, enum statement s, const knocker_value *values, int32_t count, knocker_rows **out, knocker_error *error)
+int32_t db_rows(db *d, enum statement s, const knocker_value *values, int32_t count,
+                knocker_rows **out, knocker_error *error)
 {
 	sqlite3_stmt *statement = NULL;
 	bool failed = false;
@@ -296,7 +311,9 @@ static int32_t db_say(db *d, const char *sql, knocker_error *error)
 {
 	int rc = sqlite3_exec(d->handle, sql, NULL, NULL, NULL);
 
-	return rc == SQLITE_OK ? 0 : db_fail(d, sqlite3_extended_errcode(d->handle), KNOCKER_STORAGE, error);
+	return rc == SQLITE_OK
+	           ? 0
+	           : db_fail(d, sqlite3_extended_errcode(d->handle), KNOCKER_STORAGE, error);
 }
 
 int32_t db_script(db *d, const char *sql, knocker_error *error)
@@ -369,7 +386,8 @@ void db_mark_due(db *d)
 	d->due_marked = true;
 }
 
-/* Fires when a commit is visible, also at the end of a transaction of the owner's. It replaces SQLite's automatic checkpoint. */
+/* Fires when a commit is visible, also at the end of a transaction of the owner's. It replaces
+ * SQLite's automatic checkpoint. */
 static int db_committed(void *context, sqlite3 *handle, const char *name, int pages)
 {
 	db *d = context;
@@ -428,7 +446,9 @@ int32_t db_wal(db *d, knocker_error *error)
 	int32_t rc = db_query(d, STMT_db_wal, NO_VALUES, &q, error);
 
 	if (rc == 0 && !bytes_is(db_text(q, 0), "wal"))
-		rc = fail(error, KNOCKER_STORAGE, "the database cannot be put in WAL mode: it stays in mode '%.*s'", QUOTED(db_text(q, 0)));
+		rc = fail(error, KNOCKER_STORAGE,
+		          "the database cannot be put in WAL mode: it stays in mode '%.*s'",
+		          QUOTED(db_text(q, 0)));
 	db_done(q);
 	return rc;
 }
@@ -443,7 +463,8 @@ static int32_t db_configure(db *d, const db_options *options, knocker_error *err
 	sqlite3_wal_hook(d->handle, db_committed, d);
 	rc = db_say(d, options->reader ? "pragma query_only = 1" : "pragma foreign_keys = 1", error);
 	if (rc == 0 && options->init_sql.data) {
-		text = sqlite3_mprintf("%.*s", (int)options->init_sql.len, (const char *)options->init_sql.data);
+		text = sqlite3_mprintf("%.*s", (int)options->init_sql.len,
+		                       (const char *)options->init_sql.data);
 		rc = text ? db_say(d, text, error) : fail_memory(error);
 		sqlite3_free(text);
 	}
@@ -457,7 +478,8 @@ static int32_t db_new(db **out, knocker_error *error)
 
 	*out = NULL;
 	if (sqlite3_libversion_number() < DB_SQLITE_FLOOR)
-		return fail(error, KNOCKER_STORAGE, "SQLite %s is too old: 3.37 is the floor", sqlite3_libversion());
+		return fail(error, KNOCKER_STORAGE, "SQLite %s is too old: 3.37 is the floor",
+		            sqlite3_libversion());
 	d = memory_get(sizeof *d);
 	if (!d)
 		return fail_memory(error);
@@ -476,14 +498,17 @@ int32_t db_open(const db_options *options, db **out, knocker_error *error)
 	*out = NULL;
 	if (options->path.len <= 0 || options->path.len >= (int64_t)sizeof path ||
 	    memchr(options->path.data, '\0', (size_t)options->path.len))
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "path is empty, holds a NUL or is over %zu bytes", sizeof path - 1);
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "path is empty, holds a NUL or is over %zu bytes", sizeof path - 1);
 	memcpy(path, options->path.data, (size_t)options->path.len);
 	path[options->path.len] = '\0';
 	rc = db_new(out, error);
 	if (rc < 0)
 		return rc;
 	(*out)->busy_timeout_ms = options->busy_timeout_ms;
-	opened = sqlite3_open_v2(path, &(*out)->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	opened = sqlite3_open_v2(path, &(*out)->handle,
+	                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+	                         NULL);
 	if (opened == SQLITE_OK)
 		rc = db_configure(*out, options, error);
 	else

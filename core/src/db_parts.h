@@ -19,14 +19,18 @@ struct db {
 	const char *refusal; /* what the authorizer said no to */
 	int32_t wal_pages;
 	bool due_marked;
-	int32_t full;        /* PRAGMA synchronous as last set here; -1: not yet */
+	int32_t full; /* PRAGMA synchronous as last set here; -1: not yet */
 	int64_t busy_timeout_ms, busy_since_ms;
 };
 
-int32_t db_fail(const db *d, int rc, int32_t otherwise, knocker_error *error); /* says a SQLite result in our words */
+int32_t db_fail(const db *d, int rc, int32_t otherwise, knocker_error *error); /* says a SQLite
+                                                                                  result in our
+                                                                                  words */
 int db_bind(sqlite3_stmt *statement, const knocker_value *values, int32_t count);
-/* Steps to the end, copying. 0: all rows; 1: stopped at LIMIT_LIST_BYTES; `failed`: SQLite did, and nothing is said yet. */
+/* Steps to the end, copying. 0: all rows; 1: stopped at LIMIT_LIST_BYTES; `failed`: SQLite did, and
+ * nothing is said yet. */
 int32_t db_collect(sqlite3_stmt *statement, knocker_rows *rows, bool *failed, knocker_error *error);
-int db_authorize(void *context, int action, const char *first, const char *second, const char *schema, const char *trigger);
+int db_authorize(void *context, int action, const char *first, const char *second,
+                 const char *schema, const char *trigger);
 
 #endif

@@ -1,5 +1,5 @@
-/* An application's own statement, in a handler's transaction or on a reader: what is refused there, and why it failed. Knows nothing of
- * our statements. */
+/* An application's own statement, in a handler's transaction or on a reader: what is refused there,
+ * and why it failed. Knows nothing of our statements. */
 #include <string.h>
 
 #include "db_parts.h"
@@ -8,11 +8,15 @@
 
 static bool db_pragma_allowed(const char *name, const char *argument)
 {
-	static const char *const reads[] = {"table_info", "table_xinfo", "table_list", "index_info", "index_xinfo", "index_list",
-	                                    "foreign_key_list", "foreign_key_check", "integrity_check", "quick_check",
-	                                    "defer_foreign_keys"};
-	static const char *const without_argument[] = {"foreign_keys", "user_version", "application_id", "data_version", "page_count",
-	                                               "page_size", "encoding", "journal_mode", "synchronous", "compile_options"};
+	static const char *const reads[] = {"table_info",       "table_xinfo",       "table_list",
+	                                    "index_info",       "index_xinfo",       "index_list",
+	                                    "foreign_key_list", "foreign_key_check", "integrity_check",
+	                                    "quick_check",      "defer_foreign_keys"};
+	static const char *const without_argument[] = {"foreign_keys",   "user_version",
+	                                               "application_id", "data_version",
+	                                               "page_count",     "page_size",
+	                                               "encoding",       "journal_mode",
+	                                               "synchronous",    "compile_options"};
 	size_t i;
 
 	for (i = 0; i < sizeof reads / sizeof *reads; i++)
@@ -38,7 +42,8 @@ static const char *db_refusal(int action, const char *first, const char *second)
 	case SQLITE_DETACH:
 		return "ATTACH and DETACH are refused here: use init_sql";
 	case SQLITE_PRAGMA:
-		return db_pragma_allowed(first, second) ? NULL : "this PRAGMA is refused here: use init_sql";
+		return db_pragma_allowed(first, second) ? NULL
+		                                        : "this PRAGMA is refused here: use init_sql";
 	case SQLITE_SAVEPOINT:
 		return db_is_ours(second) ? "savepoints named _knocker are Knocker's own" : NULL;
 	case SQLITE_INSERT:
@@ -56,7 +61,8 @@ static const char *db_refusal(int action, const char *first, const char *second)
 	}
 }
 
-int db_authorize(void *context, int action, const char *first, const char *second, const char *schema, const char *trigger)
+int db_authorize(void *context, int action, const char *first, const char *second,
+                 const char *schema, const char *trigger)
 {
 	db *d = context;
 	const char *refusal = d->guarded ? db_refusal(action, first, second) : NULL;
@@ -80,30 +86,37 @@ static int32_t db_text_fail(db *d, knocker_error *error)
 }
 
 /* Compiles exactly one statement with as many parameters as there are values. */
-static int32_t db_text_compile(db *d, const db_text_statement *s, sqlite3_stmt **out, knocker_error *error)
+static int32_t db_text_compile(db *d, const db_text_statement *s, sqlite3_stmt **out,
+                               knocker_error *error)
 {
 	const char *text = s->sql.data, *tail = NULL;
 	sqlite3_stmt *more = NULL;
 	int rc;
 
 	if (!text || s->sql.len > LIMIT_JSON || memchr(text, '\0', (size_t)s->sql.len))
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "sql is missing, holds a NUL or is over %d bytes", LIMIT_JSON);
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "sql is missing, holds a NUL or is over %d bytes", LIMIT_JSON);
 	rc = sqlite3_prepare_v2(d->handle, text, (int)s->sql.len, out, &tail);
 	if (rc != SQLITE_OK)
 		return db_text_fail(d, error);
 	if (!*out)
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "sql holds no statement");
-	if (sqlite3_prepare_v2(d->handle, tail, (int)(s->sql.len - (tail - text)), &more, NULL) != SQLITE_OK || more) {
+	if (sqlite3_prepare_v2(d->handle, tail, (int)(s->sql.len - (tail - text)), &more, NULL) !=
+	        SQLITE_OK ||
+	    more) {
 		sqlite3_finalize(more);
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "sql holds more than one statement: run them one by one");
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "sql holds more than one statement: run them one by one");
 	}
 	if (sqlite3_bind_parameter_count(*out) != s->count)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "sql has %d parameters, but %d values were given",
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "sql has %d parameters, but %d values were given",
 		            sqlite3_bind_parameter_count(*out), (int)s->count);
 	return 0;
 }
 
-static int32_t db_text_step(db *d, sqlite3_stmt *statement, knocker_rows *rows, knocker_error *error)
+static int32_t db_text_step(db *d, sqlite3_stmt *statement, knocker_rows *rows,
+                            knocker_error *error)
 {
 	bool failed = false;
 	int step;
@@ -112,7 +125,8 @@ static int32_t db_text_step(db *d, sqlite3_stmt *statement, knocker_rows *rows, 
 	if (rows) {
 		rc = db_collect(statement, rows, &failed, error);
 		if (rc == 1)
-			return fail(error, KNOCKER_INVALID_ARGUMENT, "the result is over %d bytes: read it in parts", LIMIT_LIST_BYTES);
+			return fail(error, KNOCKER_INVALID_ARGUMENT,
+			            "the result is over %d bytes: read it in parts", LIMIT_LIST_BYTES);
 		return failed ? db_text_fail(d, error) : rc;
 	}
 	do
@@ -121,8 +135,8 @@ static int32_t db_text_step(db *d, sqlite3_stmt *statement, knocker_rows *rows, 
 	return step == SQLITE_DONE ? 0 : db_text_fail(d, error);
 }
 
-int32_t db_text_run(db *d, const db_text_statement *s, knocker_rows **rows, int64_t *changes, int64_t *last_id,
-                    knocker_error *error)
+int32_t db_text_run(db *d, const db_text_statement *s, knocker_rows **rows, int64_t *changes,
+                    int64_t *last_id, knocker_error *error)
 {
 	sqlite3_stmt *statement = NULL;
 	int before = sqlite3_total_changes(d->handle);
@@ -139,7 +153,9 @@ int32_t db_text_run(db *d, const db_text_statement *s, knocker_rows **rows, int6
 	sqlite3_finalize(statement);
 	d->guarded = false;
 	if (changes)
-		*changes = rc == 0 && sqlite3_total_changes(d->handle) != before ? sqlite3_changes(d->handle) : 0;
+		*changes = rc == 0 && sqlite3_total_changes(d->handle) != before
+		               ? sqlite3_changes(d->handle)
+		               : 0;
 	if (last_id)
 		*last_id = sqlite3_last_insert_rowid(d->handle);
 	if (rc < 0 && rows) {
@@ -148,4 +164,3 @@ int32_t db_text_run(db *d, const db_text_statement *s, knocker_rows **rows, int6
 	}
 	return rc;
 }
-

@@ -1,4 +1,5 @@
-/* Endpoints: their rows in the file, and what this process has registered of them in memory. Secrets stay there. */
+/* Endpoints: their rows in the file, and what this process has registered of them in memory.
+ * Secrets stay there. */
 #include <string.h>
 
 #include "error.h"
@@ -75,7 +76,8 @@ bool registration_queue_next(inbox *in, int32_t *at, char out[LIMIT_NAME + 1])
 }
 
 /* One block holds the struct and its texts. */
-static registration *registration_new(knocker_bytes name, knocker_bytes provider, knocker_bytes queue)
+static registration *registration_new(knocker_bytes name, knocker_bytes provider,
+                                      knocker_bytes queue)
 {
 	size_t size = (size_t)(name.len + provider.len + queue.len);
 	registration *r = memory_get(sizeof *r + size);
@@ -138,29 +140,36 @@ static int32_t endpoint_scheme(registration *r, const knocker_endpoint *e, knock
 		return rc;
 	r->external = e->external != 0;
 	if (builtin && (e->scheme_json.data || r->external))
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "provider '%.*s' is a built-in's name: give your own another",
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "provider '%.*s' is a built-in's name: give your own another",
 		            QUOTED(e->provider));
 	if (r->external && e->scheme_json.data)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "external and scheme_json were both given: one of them verifies");
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "external and scheme_json were both given: one of them verifies");
 	if (r->external && !e->provider.data)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "external needs a provider: the name of your own");
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "external needs a provider: the name of your own");
 	if (e->scheme_json.data) {
 		rc = scheme_compile(e->scheme_json, &r->own_scheme, error);
 		r->scheme = r->own_scheme;
 		return rc;
 	}
 	if (e->provider.data && !builtin && !r->external)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "no provider is named '%.*s'", QUOTED(e->provider));
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "no provider is named '%.*s'",
+		            QUOTED(e->provider));
 	r->scheme = builtin;
 	return 0;
 }
 
-static int32_t endpoint_keys(registration *r, knocker_bytes secrets_json, knocker_bytes options_json, knocker_error *error)
+static int32_t endpoint_keys(registration *r, knocker_bytes secrets_json,
+                             knocker_bytes options_json, knocker_error *error)
 {
 	if (r->scheme)
 		return scheme_keys_new(r->scheme, secrets_json, options_json, &r->keys, error);
-	if (!r->external && secrets_json.data && !bytes_is(secrets_json, "[]") && !bytes_is(secrets_json, "null"))
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "secrets were given without a provider: name one, or nothing is verified");
+	if (!r->external && secrets_json.data && !bytes_is(secrets_json, "[]") &&
+	    !bytes_is(secrets_json, "null"))
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "secrets were given without a provider: name one, or nothing is verified");
 	return 0;
 }
 
@@ -174,12 +183,14 @@ static int32_t endpoint_path_check(db *d, const knocker_endpoint *e, knocker_err
 		return 0;
 	rc = db_query(d, STMT_endpoint_of_path, VALUES(TEXT(e->path), TEXT(e->name)), &q, error);
 	if (rc == 0)
-		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "path '%.*s' is that of endpoint '%.*s'", QUOTED(e->path), QUOTED(db_text(q, 0)));
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "path '%.*s' is that of endpoint '%.*s'",
+		          QUOTED(e->path), QUOTED(db_text(q, 0)));
 	db_done(q);
 	return rc < 0 ? rc : 0;
 }
 
-static int32_t endpoint_write(inbox *in, db *d, const knocker_endpoint *e, knocker_bytes provider, int64_t *id, knocker_error *error)
+static int32_t endpoint_write(inbox *in, db *d, const knocker_endpoint *e, knocker_bytes provider,
+                              int64_t *id, knocker_error *error)
 {
 	endpoint_row row;
 	arena a = {0};
@@ -187,8 +198,9 @@ static int32_t endpoint_write(inbox *in, db *d, const knocker_endpoint *e, knock
 
 	if (rc == 0)
 		rc = db_run(d, STMT_endpoint_upsert,
-		            VALUES(TEXT(e->name), TEXT(e->path), TEXT(provider), INT(!e->disabled), TEXT(e->queue_name),
-		                   INT_OR_NULL(e->max_attempts), INT_OR_NULL(e->backoff_base_ms), INT_OR_NULL(e->backoff_cap_ms),
+		            VALUES(TEXT(e->name), TEXT(e->path), TEXT(provider), INT(!e->disabled),
+		                   TEXT(e->queue_name), INT_OR_NULL(e->max_attempts),
+		                   INT_OR_NULL(e->backoff_base_ms), INT_OR_NULL(e->backoff_cap_ms),
 		                   INT(inbox_now_ms(in))),
 		            NULL, error);
 	if (rc == 0)
@@ -212,7 +224,8 @@ static void endpoint_remember(inbox *in, registration *r, bool row_only)
 		registration_put(in, r);
 }
 
-int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *given, bool row_only, int64_t *id, knocker_error *error)
+int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *given, bool row_only, int64_t *id,
+                     knocker_error *error)
 {
 	knocker_endpoint e = *given;
 	int32_t rc = endpoint_check(in, &e, error);
@@ -237,8 +250,8 @@ int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *given, bool row_o
 	return rc;
 }
 
-int32_t endpoint_secrets(inbox *in, db *d, knocker_bytes name, knocker_bytes secrets_json, knocker_bytes options_json,
-                         knocker_error *error)
+int32_t endpoint_secrets(inbox *in, db *d, knocker_bytes name, knocker_bytes secrets_json,
+                         knocker_bytes options_json, knocker_error *error)
 {
 	registration *before = NULL, *r = NULL;
 	endpoint_row row;
@@ -248,7 +261,8 @@ int32_t endpoint_secrets(inbox *in, db *d, knocker_bytes name, knocker_bytes sec
 	if (rc == 0)
 		rc = endpoint_find(d, name, &a, &row, error);
 	if (rc == 0 && !row.provider.data)
-		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "endpoint '%.*s' has no provider, so it takes no secrets", QUOTED(name));
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT,
+		          "endpoint '%.*s' has no provider, so it takes no secrets", QUOTED(name));
 	if (rc == 0) {
 		before = registration_find(in, name);
 		r = registration_new(name, row.provider, row.queue);
@@ -257,12 +271,14 @@ int32_t endpoint_secrets(inbox *in, db *d, knocker_bytes name, knocker_bytes sec
 	if (rc == 0 && !r->scheme && before)
 		r->scheme = before->scheme;
 	if (rc == 0 && !r->scheme)
-		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "endpoint '%.*s' is verified by '%.*s', whose scheme is not registered here",
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT,
+		          "endpoint '%.*s' is verified by '%.*s', whose scheme is not registered here",
 		          QUOTED(name), QUOTED(row.provider));
 	if (rc == 0)
 		rc = endpoint_keys(r, secrets_json, options_json, error);
 	if (rc == 0 && before && r->scheme == before->own_scheme) {
-		r->own_scheme = before->own_scheme; /* the only other user is this call, which lets go of it below */
+		r->own_scheme = before->own_scheme; /* the only other user is this call, which lets go of it
+		                                       below */
 		before->own_scheme = NULL;
 	}
 	if (rc == 0)
@@ -291,7 +307,8 @@ int32_t endpoint_find(db *d, knocker_bytes name, arena *a, endpoint_row *out, kn
 		out->orphan_rows = db_int(q, 7);
 		out->orphan_bytes = db_int(q, 8);
 		out->paused = db_int(q, 9) != 0;
-		if (!arena_copy(a, db_text(q, 2), &out->provider) || !arena_copy(a, db_text(q, 3), &out->queue))
+		if (!arena_copy(a, db_text(q, 2), &out->provider) ||
+		    !arena_copy(a, db_text(q, 3), &out->queue))
 			rc = fail_memory(error);
 	} else if (rc == 1) {
 		rc = fail(error, KNOCKER_UNKNOWN_ENDPOINT, "no endpoint is named '%.*s'", QUOTED(name));
@@ -315,7 +332,8 @@ int32_t endpoint_pause(db *d, knocker_bytes name, bool paused, knocker_error *er
 
 int32_t endpoint_providers(knocker_rows **out, knocker_error *error)
 {
-	int32_t rc = rows_new("name, version, title, kind, has_replay_window, options_json", out, error);
+	int32_t rc = rows_new("name, version, title, kind, has_replay_window, options_json", out,
+	                      error);
 	int32_t i;
 
 	for (i = 0; rc == 0 && i < scheme_builtin_count(); i++) {
@@ -324,8 +342,11 @@ int32_t endpoint_providers(knocker_rows **out, knocker_error *error)
 		rc = scheme_builtin_info(i, &info, error);
 		if (rc == 0)
 			rc = rows_add(*out,
-			              (const knocker_value[]){TEXT(bytes_of(info.name)), TEXT(bytes_of(info.version)), TEXT(bytes_of(info.title)),
-			                                      TEXT(bytes_of(info.kind)), INT(info.has_replay_window),
+			              (const knocker_value[]){TEXT(bytes_of(info.name)),
+			                                      TEXT(bytes_of(info.version)),
+			                                      TEXT(bytes_of(info.title)),
+			                                      TEXT(bytes_of(info.kind)),
+			                                      INT(info.has_replay_window),
 			                                      TEXT(bytes_of(info.options_json))},
 			              error);
 	}

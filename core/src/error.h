@@ -4,8 +4,10 @@
 
 #include "knocker.h"
 
-/* Writes code and sentence into `error` (NULL is fine) and returns the code. Long texts are cut at a character, never overrun. */
-int32_t fail(knocker_error *error, int32_t code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Writes code and sentence into `error` (NULL is fine) and returns the code. Long texts are cut at
+ * a character, never overrun. */
+int32_t fail(knocker_error *error, int32_t code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 int32_t fail_memory(knocker_error *error);
 
 /* For messages: "%.*s" takes QUOTED(bytes), at most 60 bytes of it. */

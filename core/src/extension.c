@@ -1,5 +1,6 @@
-/* The SQL door: registers every function on a connection, and brackets each call. What a call begins it ends, on every path; in the
- * owner's transaction it joins under a savepoint. The rules stand below. */
+/* The SQL door: registers every function on a connection, and brackets each call. What a call
+ * begins it ends, on every path; in the owner's transaction it joins under a savepoint. The rules
+ * stand below. */
 #include "extension_parts.h"
 
 #include <string.h>
@@ -16,8 +17,8 @@ typedef struct {
 
 /* ---- a writing call ---- */
 
-/* INSERT ... SELECT f(), CREATE TABLE AS, UPDATE ... RETURNING f(): a statement that writes is under way, and would be torn apart by
- * a transaction that begins and ends within it. */
+/* INSERT ... SELECT f(), CREATE TABLE AS, UPDATE ... RETURNING f(): a statement that writes is
+ * under way, and would be torn apart by a transaction that begins and ends within it. */
 static bool extension_writer_under_way(sqlite3 *handle)
 {
 	sqlite3_stmt *s;
@@ -39,7 +40,8 @@ static int32_t extension_close_own(call *c, int32_t rc, knocker_error *error)
 static int32_t extension_close_joined(call *c, int32_t rc, knocker_error *error)
 {
 	if (!db_in_transaction(c->x->d))
-		return fail(error, rc < 0 ? rc : KNOCKER_STORAGE, "SQLite rolled the whole transaction back%s%.160s", rc < 0 ? ": " : "",
+		return fail(error, rc < 0 ? rc : KNOCKER_STORAGE,
+		            "SQLite rolled the whole transaction back%s%.160s", rc < 0 ? ": " : "",
 		            rc < 0 && error ? error->text : "");
 	if (rc >= 0)
 		return db_savepoint_release(c->x->d, error);
@@ -55,8 +57,10 @@ static int32_t extension_write(call *c, const extension_entry *entry, knocker_er
 	int32_t rc;
 
 	if (extension_writer_under_way(x->handle))
-		return fail(error, KNOCKER_INVALID_ARGUMENT,
-		            "%s() cannot be called while a statement that writes is under way: call it in a SELECT of its own", entry->name);
+		return fail(
+			error, KNOCKER_INVALID_ARGUMENT,
+			"%s() cannot be called while a statement that writes is under way: call it in a SELECT of its own",
+			entry->name);
 	rc = own ? db_begin(x->d, error) : db_savepoint(x->d, error);
 	if (rc < 0)
 		return rc;
@@ -74,8 +78,8 @@ static int32_t extension_run(call *c, const extension_entry *entry, knocker_erro
 	int32_t rc = 0;
 
 	if (c->argc < entry->least || c->argc > entry->most)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s() takes %d to %d arguments, not %d", entry->name, entry->least, entry->most,
-		            c->argc);
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s() takes %d to %d arguments, not %d",
+		            entry->name, entry->least, entry->most, c->argc);
 	if (entry->mode == CALL_PURE || entry->mode == CALL_SETTING)
 		return entry->run(c, error);
 	if (!c->x->ready && !bootstraps)
@@ -91,7 +95,8 @@ static void extension_result(sqlite3_context *context, const call *c)
 	knocker_bytes text = buffer_view(&c->text);
 
 	if (c->kind == RESULT_JSON)
-		sqlite3_result_text64(context, text.data, (sqlite3_uint64)text.len, SQLITE_TRANSIENT, SQLITE_UTF8);
+		sqlite3_result_text64(context, text.data, (sqlite3_uint64)text.len, SQLITE_TRANSIENT,
+		                      SQLITE_UTF8);
 	else if (c->kind == RESULT_INT)
 		sqlite3_result_int64(context, c->number);
 	else
@@ -100,8 +105,18 @@ static void extension_result(sqlite3_context *context, const call *c)
 
 static const char *extension_error_name(int32_t code)
 {
-	static const char *const names[] = {"ok", "invalid_argument", "unknown_endpoint", "unknown_event", "unknown_delivery",
-	                                    "wrong_status", "busy", "storage", "corrupt", "closed", "lease_lost", "sql"};
+	static const char *const names[] = {"ok",
+	                                    "invalid_argument",
+	                                    "unknown_endpoint",
+	                                    "unknown_event",
+	                                    "unknown_delivery",
+	                                    "wrong_status",
+	                                    "busy",
+	                                    "storage",
+	                                    "corrupt",
+	                                    "closed",
+	                                    "lease_lost",
+	                                    "sql"};
 
 	return names[-code];
 }
@@ -163,12 +178,14 @@ static int extension_register_one(extension *x, const extension_entry *entry)
 		return SQLITE_NOMEM;
 	*binding = (extension_binding){x, entry};
 	x->functions++;
-	return sqlite3_create_function_v2(x->handle, entry->name, -1, flags, binding, extension_call, NULL, NULL, extension_binding_free);
+	return sqlite3_create_function_v2(x->handle, entry->name, -1, flags, binding, extension_call,
+	                                  NULL, NULL, extension_binding_free);
 }
 
 static int extension_register(extension *x)
 {
-	const extension_entry *const tables[] = {extension_receiving, extension_operating, extension_queueing};
+	const extension_entry *const tables[] = {extension_receiving, extension_operating,
+	                                         extension_queueing};
 	int rc = SQLITE_OK;
 	size_t i;
 

@@ -10,7 +10,8 @@
 
 static const char *call_type_name(int type)
 {
-	static const char *const names[] = {"", "an integer", "a real number", "text", "a blob", "null"};
+	static const char *const names[] = {"",     "an integer", "a real number",
+	                                    "text", "a blob",     "null"};
 
 	return names[type];
 }
@@ -20,9 +21,11 @@ static int call_type(const call *c, int at)
 	return at < c->argc ? sqlite3_value_type(c->argv[at]) : SQLITE_NULL;
 }
 
-static int32_t call_type_fail(const call *c, int at, const char *name, const char *wanted, knocker_error *error)
+static int32_t call_type_fail(const call *c, int at, const char *name, const char *wanted,
+                              knocker_error *error)
 {
-	return fail(error, KNOCKER_INVALID_ARGUMENT, "%s is %s: %s is needed", name, call_type_name(call_type(c, at)), wanted);
+	return fail(error, KNOCKER_INVALID_ARGUMENT, "%s is %s: %s is needed", name,
+	            call_type_name(call_type(c, at)), wanted);
 }
 
 bool call_given(const call *c, int at)
@@ -32,7 +35,8 @@ bool call_given(const call *c, int at)
 
 static knocker_bytes call_value(const call *c, int at)
 {
-	const void *data = call_type(c, at) == SQLITE_BLOB ? sqlite3_value_blob(c->argv[at]) : sqlite3_value_text(c->argv[at]);
+	const void *data = call_type(c, at) == SQLITE_BLOB ? sqlite3_value_blob(c->argv[at])
+	                                                   : sqlite3_value_text(c->argv[at]);
 
 	return (knocker_bytes){data ? data : "", sqlite3_value_bytes(c->argv[at])};
 }
@@ -59,7 +63,8 @@ int32_t call_blob(call *c, int at, const char *name, knocker_bytes *out, knocker
 	return 0;
 }
 
-int32_t call_int(call *c, int at, const char *name, int64_t missing, int64_t *out, knocker_error *error)
+int32_t call_int(call *c, int at, const char *name, int64_t missing, int64_t *out,
+                 knocker_error *error)
 {
 	*out = missing;
 	if (!call_given(c, at))
@@ -78,14 +83,16 @@ int32_t call_int_required(call *c, int at, const char *name, int64_t *out, knock
 	return call_int(c, at, name, 0, out, error);
 }
 
-int32_t call_truth(call *c, int at, const char *name, int64_t missing, int64_t *out, knocker_error *error)
+int32_t call_truth(call *c, int at, const char *name, int64_t missing, int64_t *out,
+                   knocker_error *error)
 {
 	int32_t rc = call_int(c, at, name, missing, out, error);
 
 	return rc < 0 || !call_given(c, at) ? rc : inbox_range_check(name, *out, 0, 1, error);
 }
 
-int32_t call_seconds(call *c, int at, const char *name, int64_t missing_ms, int64_t *out_ms, knocker_error *error)
+int32_t call_seconds(call *c, int at, const char *name, int64_t missing_ms, int64_t *out_ms,
+                     knocker_error *error)
 {
 	double seconds;
 
@@ -96,8 +103,10 @@ int32_t call_seconds(call *c, int at, const char *name, int64_t missing_ms, int6
 		return call_type_fail(c, at, name, "a number of seconds", error);
 	seconds = sqlite3_value_double(c->argv[at]);
 	if (!(seconds >= 0) || seconds > 1e12)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s is %g: not between 0 and 1e12 seconds", name, seconds);
-	*out_ms = call_type(c, at) == SQLITE_INTEGER ? sqlite3_value_int64(c->argv[at]) * 1000 : (int64_t)(seconds * 1000 + 0.5);
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s is %g: not between 0 and 1e12 seconds",
+		            name, seconds);
+	*out_ms = call_type(c, at) == SQLITE_INTEGER ? sqlite3_value_int64(c->argv[at]) * 1000
+	                                             : (int64_t)(seconds * 1000 + 0.5);
 	return 0;
 }
 
@@ -122,8 +131,9 @@ static void call_percent(buffer *out, knocker_bytes text)
 
 	for (i = 0; i < text.len; i++) {
 		const char escape[3] = {'%', hex[s[i] >> 4], hex[s[i] & 15]};
-		bool plain = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') || (s[i] >= '0' && s[i] <= '9') ||
-		             s[i] == '-' || s[i] == '_' || s[i] == '.' || s[i] == '~';
+		bool plain = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') ||
+		             (s[i] >= '0' && s[i] <= '9') || s[i] == '-' || s[i] == '_' || s[i] == '.' ||
+		             s[i] == '~';
 
 		if (plain)
 			buffer_add(out, &s[i], 1);
@@ -142,14 +152,18 @@ static void call_query_pair(buffer *out, knocker_bytes name, knocker_bytes value
 }
 
 /* A value that ends its line would be read as another header. */
-static int32_t call_pair_check(const char *what, knocker_bytes name, knocker_bytes value, knocker_error *error)
+static int32_t call_pair_check(const char *what, knocker_bytes name, knocker_bytes value,
+                               knocker_error *error)
 {
-	if (bytes_find(name, '\n') >= 0 || bytes_find(name, '\r') >= 0 || bytes_find(value, '\n') >= 0 || bytes_find(value, '\r') >= 0)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s: '%.*s' holds a line break", what, QUOTED(name));
+	if (bytes_find(name, '\n') >= 0 || bytes_find(name, '\r') >= 0 ||
+	    bytes_find(value, '\n') >= 0 || bytes_find(value, '\r') >= 0)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s: '%.*s' holds a line break", what,
+		            QUOTED(name));
 	return 0;
 }
 
-static int32_t call_member(const char *what, const json *member, call_pair pair, buffer *out, knocker_error *error)
+static int32_t call_member(const char *what, const json *member, call_pair pair, buffer *out,
+                           knocker_error *error)
 {
 	const json *each = json_kind(member) == JSON_ARRAY ? json_first(member) : member;
 	bool list = json_kind(member) == JSON_ARRAY;
@@ -159,9 +173,12 @@ static int32_t call_member(const char *what, const json *member, call_pair pair,
 		return 0;
 	for (; rc == 0 && each; each = list ? json_next(each) : NULL) {
 		if (json_kind(each) != JSON_TEXT)
-			return fail(error, KNOCKER_INVALID_ARGUMENT, "%s: the value of '%.*s' is neither text nor a list of texts", what,
+			return fail(error, KNOCKER_INVALID_ARGUMENT,
+			            "%s: the value of '%.*s' is neither text nor a list of texts", what,
 			            QUOTED(json_name(member)));
-		rc = pair == call_header_pair ? call_pair_check(what, json_name(member), json_text(each), error) : 0;
+		rc = pair == call_header_pair
+		         ? call_pair_check(what, json_name(member), json_text(each), error)
+		         : 0;
 		if (rc == 0)
 			pair(out, json_name(member), json_text(each));
 	}
@@ -177,7 +194,8 @@ static int32_t call_keep(call *c, buffer *made, knocker_bytes *out, knocker_erro
 	return kept ? 0 : fail_memory(error);
 }
 
-static int32_t call_pairs(call *c, int at, const char *name, call_pair pair, knocker_bytes *out, knocker_error *error)
+static int32_t call_pairs(call *c, int at, const char *name, call_pair pair, knocker_bytes *out,
+                          knocker_error *error)
 {
 	knocker_bytes text;
 	json *parsed = NULL;

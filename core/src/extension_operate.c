@@ -15,7 +15,9 @@ static int32_t sql_ignore(call *c, knocker_error *error)
 	return rc < 0 ? rc : operator_ignore(&c->x->inbox, c->x->d, event_id, reason, error);
 }
 
-static int32_t sql_again(call *c, const char *what, int32_t (*act)(inbox *, db *, int64_t, const operator_again *, knocker_error *),
+static int32_t sql_again(call *c, const char *what,
+                         int32_t (*act)(inbox *, db *, int64_t, const operator_again *,
+                                        knocker_error *),
                          knocker_error *error)
 {
 	operator_again a = {0};
@@ -98,7 +100,8 @@ static void sql_give_orphan_counts(buffer *out, const prune_counts *counts)
 }
 
 /* older_than and limit, at `at` and after it; a limit of NULL is none. */
-static int32_t sql_prune_bounds(call *c, int at, const char *what, prune_options *o, knocker_error *error)
+static int32_t sql_prune_bounds(call *c, int at, const char *what, prune_options *o,
+                                knocker_error *error)
 {
 	int32_t rc = call_int_required(c, at, what, &o->older_than_s, error);
 

@@ -44,18 +44,25 @@ typedef struct {
 	extension_function run;
 } extension_entry;
 
-extern const extension_entry extension_receiving[], extension_operating[], extension_queueing[]; /* each ends with name NULL */
+extern const extension_entry extension_receiving[], extension_operating[],
+	extension_queueing[]; /* each ends with name NULL */
 
 /* ---- arguments: each checks the type and names the argument ---- */
 
-int32_t call_text(call *c, int at, const char *name, knocker_bytes *out, knocker_error *error); /* NULL or lacking: absent */
-int32_t call_blob(call *c, int at, const char *name, knocker_bytes *out, knocker_error *error); /* BLOB or TEXT */
-bool call_given(const call *c, int at);                                                        /* neither lacking nor NULL */
-int32_t call_int(call *c, int at, const char *name, int64_t missing, int64_t *out, knocker_error *error);
+int32_t call_text(call *c, int at, const char *name, knocker_bytes *out,
+                  knocker_error *error); /* NULL or lacking: absent */
+int32_t call_blob(call *c, int at, const char *name, knocker_bytes *out,
+                  knocker_error *error); /* BLOB or TEXT */
+bool call_given(const call *c, int at);  /* neither lacking nor NULL */
+int32_t call_int(call *c, int at, const char *name, int64_t missing, int64_t *out,
+                 knocker_error *error);
 int32_t call_int_required(call *c, int at, const char *name, int64_t *out, knocker_error *error);
-int32_t call_seconds(call *c, int at, const char *name, int64_t missing_ms, int64_t *out_ms, knocker_error *error);
-int32_t call_truth(call *c, int at, const char *name, int64_t missing, int64_t *out, knocker_error *error); /* 0 or 1 */
-/* A JSON object of headers as lines, one of query members as a raw query; a JSON string is a raw query already. */
+int32_t call_seconds(call *c, int at, const char *name, int64_t missing_ms, int64_t *out_ms,
+                     knocker_error *error);
+int32_t call_truth(call *c, int at, const char *name, int64_t missing, int64_t *out,
+                   knocker_error *error); /* 0 or 1 */
+/* A JSON object of headers as lines, one of query members as a raw query; a JSON string is a raw
+ * query already. */
 int32_t call_headers(call *c, int at, knocker_bytes *out, knocker_error *error);
 int32_t call_query(call *c, int at, knocker_bytes *out, knocker_error *error);
 

@@ -1,4 +1,5 @@
-/* The SQL door: the queue, and the marks by which an application that writes the worker's step itself settles an event. */
+/* The SQL door: the queue, and the marks by which an application that writes the worker's step
+ * itself settles an event. */
 #include "extension_parts.h"
 
 #include <string.h>
@@ -51,14 +52,16 @@ static int32_t sql_enqueue(call *c, knocker_error *error)
 	db_mark_due(c->x->d);
 	call_give_int(c, id);
 	return db_run(c->x->d, STMT_job_insert_plain,
-	              VALUES(INT(id), TEXT(queue), INT(-priority), INT(due_ms), INT(max_attempts), TEXT(payload),
+	              VALUES(INT(id), TEXT(queue), INT(-priority), INT(due_ms), INT(max_attempts),
+	                     TEXT(payload),
 	                     expires_ms < 0 ? NONE : INT(inbox_now_ms(&c->x->inbox) + expires_ms)),
 	              NULL, error);
 }
 
 /* ---- claiming ---- */
 
-/* {"event_id": 7}, {"event_id": 7, "delivery_id": 9} when a delivery is replayed, or a plain job's own. */
+/* {"event_id": 7}, {"event_id": 7, "delivery_id": 9} when a delivery is replayed, or a plain job's
+ * own. */
 static void sql_give_payload(buffer *out, query *q, const job_claimed *job)
 {
 	buffer payload;
@@ -170,7 +173,10 @@ static int32_t sql_held_read(call *c, int attempts_at, sql_held *h, knocker_erro
 		rc = job_get(c->x->d, h->id, &h->job, error);
 	if (rc != 0)
 		return rc;
-	return h->job.held && bytes_is(worker, h->job.worker) && (attempts < 0 || attempts == h->job.claim) ? 0 : 1;
+	return h->job.held && bytes_is(worker, h->job.worker) &&
+	               (attempts < 0 || attempts == h->job.claim)
+	           ? 0
+	           : 1;
 }
 
 static int32_t sql_drop(call *c, const sql_held *h, knocker_error *error)
@@ -238,12 +244,17 @@ static int32_t sql_retry(call *c, knocker_error *error)
 	if (rc != 0)
 		return rc;
 	why = worker_reason(why);
-	if (h.job.topic <= 0 && h.job.claim >= (h.job.max_attempts ? h.job.max_attempts : c->x->inbox.max_attempts))
+	if (h.job.topic <= 0 &&
+	    h.job.claim >= (h.job.max_attempts ? h.job.max_attempts : c->x->inbox.max_attempts))
 		return db_run(c->x->d, STMT_job_bury_worn,
-		              VALUES(INT(h.id), INT(h.job.claim), INT(inbox_now_ms(&c->x->inbox)), TEXT(why)), NULL, error);
+		              VALUES(INT(h.id), INT(h.job.claim), INT(inbox_now_ms(&c->x->inbox)),
+		                     TEXT(why)),
+		              NULL, error);
 	db_mark_due(c->x->d);
 	return db_run(c->x->d, STMT_job_requeue_held,
-	              VALUES(INT(h.id), INT(h.job.claim), INT(inbox_now_ms(&c->x->inbox) + delay_ms), TEXT(why)), NULL, error);
+	              VALUES(INT(h.id), INT(h.job.claim), INT(inbox_now_ms(&c->x->inbox) + delay_ms),
+	                     TEXT(why)),
+	              NULL, error);
 }
 
 static int32_t sql_fail(call *c, knocker_error *error)
@@ -278,7 +289,8 @@ static int32_t sql_release(call *c, knocker_error *error)
 	int32_t rc = sql_held_read(c, 2, &h, error);
 
 	call_give_int(c, rc == 0);
-	return rc == 0 ? job_release(c->x->d, h.id, h.job.claim, inbox_now_ms(&c->x->inbox), error) : rc;
+	return rc == 0 ? job_release(c->x->d, h.id, h.job.claim, inbox_now_ms(&c->x->inbox), error)
+	               : rc;
 }
 
 /* ---- marks ---- */
@@ -295,10 +307,12 @@ static int32_t sql_mark_read(call *c, int64_t attempts, sql_held *h, knocker_err
 	if (rc < 0)
 		return rc;
 	if (!h->job.held || (attempts >= 0 && attempts != h->job.claim))
-		return fail(error, KNOCKER_LEASE_LOST, "event %lld is %s, and its job is no longer held by this claim", (long long)h->id,
-		            h->job.status);
+		return fail(error, KNOCKER_LEASE_LOST,
+		            "event %lld is %s, and its job is no longer held by this claim",
+		            (long long)h->id, h->job.status);
 	if (strcmp(h->job.status, "received") != 0 && strcmp(h->job.status, "failed") != 0)
-		return fail(error, KNOCKER_WRONG_STATUS, "event %lld is %s already", (long long)h->id, h->job.status);
+		return fail(error, KNOCKER_WRONG_STATUS, "event %lld is %s already", (long long)h->id,
+		            h->job.status);
 	return 0;
 }
 
@@ -314,19 +328,20 @@ static int32_t sql_mark_processing(call *c, knocker_error *error)
 }
 
 /* Status and attempt row; the job stays held until honker_ack, honker_retry or honker_fail. */
-static int32_t sql_mark(call *c, const sql_held *h, const char *status, const char *word, knocker_bytes why, int duration_at,
-                        knocker_error *error)
+static int32_t sql_mark(call *c, const sql_held *h, const char *status, const char *word,
+                        knocker_bytes why, int duration_at, knocker_error *error)
 {
 	worker_outcome o = {.job_id = h->id, .claim = h->job.claim};
 	int64_t now_ms = inbox_now_ms(&c->x->inbox);
 	int32_t rc = call_int(c, duration_at, "duration_ms", -1, &o.duration_ms, error);
 
 	if (rc == 0)
-		rc = inbox_range_check("duration_ms", o.duration_ms, call_given(c, duration_at) ? 0 : -1, INT64_MAX, error);
+		rc = inbox_range_check("duration_ms", o.duration_ms, call_given(c, duration_at) ? 0 : -1,
+		                       INT64_MAX, error);
 	if (rc == 0)
 		rc = db_run(c->x->d, STMT_job_mark,
-		            VALUES(INT(h->id), INT(h->job.claim), TEXT(bytes_of(status)), INT(strcmp(status, "ignored") != 0), INT(now_ms),
-		                   TEXT(why)),
+		            VALUES(INT(h->id), INT(h->job.claim), TEXT(bytes_of(status)),
+		                   INT(strcmp(status, "ignored") != 0), INT(now_ms), TEXT(why)),
 		            NULL, error);
 	return rc < 0 ? rc : worker_attempt(&c->x->inbox, c->x->d, &o, word, why, error);
 }
@@ -385,7 +400,8 @@ static int32_t sql_begin_work(call *c, knocker_error *error)
 	if (start == START_NEVER)
 		return sql_drop(c, &h, error);
 	if (start == START_RENEWED)
-		rc = job_extend(c->x->d, h.id, h.job.claim, inbox_now_ms(in) + atomic_load(&in->lease_ms), error);
+		rc = job_extend(c->x->d, h.id, h.job.claim, inbox_now_ms(in) + atomic_load(&in->lease_ms),
+		                error);
 	if (rc == 0)
 		rc = db_rows(c->x->d, STMT_event_of_work, VALUES(INT(h.id)), &rows, error);
 	return rc < 0 ? rc : call_give_rows(c, rows, false, error);

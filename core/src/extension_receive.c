@@ -35,20 +35,23 @@ typedef struct {
 	int64_t low, high, unit; /* unit: how many of the struct's are one of the member's */
 } sql_option;
 
-static int32_t sql_option_read(const char *what, const json *member, const sql_option *o, knocker_error *error)
+static int32_t sql_option_read(const char *what, const json *member, const sql_option *o,
+                               knocker_error *error)
 {
 	int64_t number = 0;
 
 	if (!json_int(member, &number) || number < o->low || number > o->high)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s: '%s' is not an integer between %lld and %lld", what, o->name,
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "%s: '%s' is not an integer between %lld and %lld", what, o->name,
 		            (long long)o->low, (long long)o->high);
 	*o->value = number * o->unit;
 	return 0;
 }
 
 /* Reads an object whose members are all among `options`, or `name`, a text that goes to `text`. */
-static int32_t sql_options_read(const char *what, const json *object, const sql_option *options, size_t count, const char *name,
-                                knocker_bytes *text, knocker_error *error)
+static int32_t sql_options_read(const char *what, const json *object, const sql_option *options,
+                                size_t count, const char *name, knocker_bytes *text,
+                                knocker_error *error)
 {
 	const json *member;
 	int32_t rc = 0;
@@ -60,7 +63,8 @@ static int32_t sql_options_read(const char *what, const json *object, const sql_
 		if (i < count)
 			rc = sql_option_read(what, member, &options[i], error);
 		else if (!bytes_is(json_name(member), name))
-			rc = fail(error, KNOCKER_INVALID_ARGUMENT, "%s has no member '%.*s'", what, QUOTED(json_name(member)));
+			rc = fail(error, KNOCKER_INVALID_ARGUMENT, "%s has no member '%.*s'", what,
+			          QUOTED(json_name(member)));
 		else if (json_kind(member) == JSON_TEXT)
 			*text = json_text(member);
 		else
@@ -74,10 +78,14 @@ static int32_t sql_configure(call *c, knocker_error *error)
 	inbox *in = &c->x->inbox;
 	int64_t seed = 0;
 	const sql_option options[] = {
-		{"visibility_timeout_s", &in->visibility_ms, 1, 100000000, 1000}, {"max_attempts", &in->max_attempts, 1, 1000000, 1},
-		{"backoff_base_s", &in->backoff_base_ms, 1, 1000000, 1000},       {"backoff_cap_s", &in->backoff_cap_ms, 1, 100000000, 1000},
-		{"max_body_bytes", &in->max_body_bytes, 0, 1000000000, 1},        {"orphan_rows", &in->orphan_rows, 1, INT32_MAX, 1},
-		{"orphan_bytes", &in->orphan_bytes, 1, INT64_MAX / 4096, 1},      {"seed", &seed, 0, INT32_MAX, 1},
+		{"visibility_timeout_s", &in->visibility_ms, 1, 100000000, 1000},
+		{"max_attempts", &in->max_attempts, 1, 1000000, 1},
+		{"backoff_base_s", &in->backoff_base_ms, 1, 1000000, 1000},
+		{"backoff_cap_s", &in->backoff_cap_ms, 1, 100000000, 1000},
+		{"max_body_bytes", &in->max_body_bytes, 0, 1000000000, 1},
+		{"orphan_rows", &in->orphan_rows, 1, INT32_MAX, 1},
+		{"orphan_bytes", &in->orphan_bytes, 1, INT64_MAX / 4096, 1},
+		{"seed", &seed, 0, INT32_MAX, 1},
 	};
 	knocker_bytes text, queue = {0};
 	json *object = NULL;
@@ -86,7 +94,8 @@ static int32_t sql_configure(call *c, knocker_error *error)
 	if (rc == 0)
 		rc = json_parse("options_json", text, &object, error);
 	if (rc == 0)
-		rc = sql_options_read("options_json", object, options, sizeof options / sizeof *options, "queue_name", &queue, error);
+		rc = sql_options_read("options_json", object, options, sizeof options / sizeof *options,
+		                      "queue_name", &queue, error);
 	if (rc == 0 && queue.data)
 		rc = inbox_name_check("queue_name", queue, error);
 	if (rc == 0 && queue.data) {
@@ -105,7 +114,8 @@ static int32_t sql_configure(call *c, knocker_error *error)
 /* ---- endpoints ---- */
 
 /* options_json of an endpoint: what add_endpoint takes beyond name, path, provider and enabled. */
-static int32_t sql_endpoint_options(call *c, knocker_endpoint *e, json **object, knocker_error *error)
+static int32_t sql_endpoint_options(call *c, knocker_endpoint *e, json **object,
+                                    knocker_error *error)
 {
 	const sql_option options[] = {{"max_attempts", &e->max_attempts, 1, 1000000, 1},
 	                              {"backoff_base_s", &e->backoff_base_ms, 1, 1000000, 1000},
@@ -122,7 +132,8 @@ static int32_t sql_endpoint_options(call *c, knocker_endpoint *e, json **object,
 	if (rc == 0 && scheme_member) {
 		buffer_init(&scheme_text, LIMIT_JSON);
 		json_write(scheme_member, &scheme_text);
-		if (scheme_text.failed || !arena_copy(&c->memory, buffer_view(&scheme_text), &e->scheme_json))
+		if (scheme_text.failed ||
+		    !arena_copy(&c->memory, buffer_view(&scheme_text), &e->scheme_json))
 			rc = fail_memory(error);
 		buffer_free(&scheme_text);
 	}
@@ -138,7 +149,8 @@ static int32_t sql_endpoint_options(call *c, knocker_endpoint *e, json **object,
 		else if (bytes_is(json_name(member), "queue_name") && json_kind(member) == JSON_TEXT)
 			e->queue_name = json_text(member);
 		else if (member != scheme_member)
-			rc = fail(error, KNOCKER_INVALID_ARGUMENT, "options_json has no member '%.*s' of this kind", QUOTED(json_name(member)));
+			rc = fail(error, KNOCKER_INVALID_ARGUMENT,
+			          "options_json has no member '%.*s' of this kind", QUOTED(json_name(member)));
 	}
 	return rc;
 }
@@ -270,7 +282,8 @@ static int32_t sql_verdict(call *c, int at, knocker_request *q, json **parsed, k
 	rc = json_parse("verdict_json", text, parsed, error);
 	valid = json_member(*parsed, "valid");
 	if (rc == 0 && json_kind(valid) != JSON_BOOL)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "verdict_json: 'valid' is neither true nor false");
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "verdict_json: 'valid' is neither true nor false");
 	q->verdict = json_true(valid) ? KNOCKER_VALID : KNOCKER_INVALID;
 	q->verdict_error = json_text(json_member(*parsed, "error"));
 	q->ids_event_type = json_text(json_member(*parsed, "event_type"));

@@ -1,4 +1,5 @@
-/* A handle: one file opened by one process, shared by its threads, guarded against use after close and after fork. */
+/* A handle: one file opened by one process, shared by its threads, guarded against use after close
+ * and after fork. */
 #include "handle.h"
 
 #include <string.h>
@@ -33,7 +34,8 @@ int32_t handle_enter(knocker *k, knocker_error *error)
 	if (!k)
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "the handle is NULL");
 	if (k->fork_generation != atomic_load_explicit(&handle_forks, memory_order_relaxed))
-		return fail(error, KNOCKER_CLOSED, "this handle was opened before fork: open again in the child");
+		return fail(error, KNOCKER_CLOSED,
+		            "this handle was opened before fork: open again in the child");
 	atomic_fetch_add(&k->callers, 1);
 	if (atomic_load(&k->open))
 		return 0;
@@ -55,7 +57,8 @@ int32_t handle_enter_writing(knocker *k, knocker_error *error)
 	if (!w)
 		return 0;
 	handle_leave(k);
-	return fail(error, KNOCKER_INVALID_ARGUMENT, "called from inside a handler on its own handle: use its tx");
+	return fail(error, KNOCKER_INVALID_ARGUMENT,
+	            "called from inside a handler on its own handle: use its tx");
 }
 
 void handle_work_add(knocker *k, knocker_work *w)
@@ -81,7 +84,8 @@ void handle_work_remove(knocker *k, knocker_work *w)
 
 /* ---- opening ---- */
 
-int32_t handle_options(const char *what, const void *given, void *out, size_t size, knocker_error *error)
+int32_t handle_options(const char *what, const void *given, void *out, size_t size,
+                       knocker_error *error)
 {
 	int64_t claimed;
 
@@ -89,7 +93,8 @@ int32_t handle_options(const char *what, const void *given, void *out, size_t si
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s is NULL", what);
 	memcpy(&claimed, given, sizeof claimed);
 	if (claimed < (int64_t)sizeof claimed || claimed > 4096)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s has size %lld: set it to sizeof the struct", what, (long long)claimed);
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "%s has size %lld: set it to sizeof the struct", what, (long long)claimed);
 	memset(out, 0, size);
 	memcpy(out, given, (size_t)claimed < size ? (size_t)claimed : size);
 	return 0;
@@ -108,9 +113,12 @@ knocker_bytes handle_bytes(knocker_bytes b)
 int32_t handle_request(const knocker_request *given, knocker_request *q, knocker_error *error)
 {
 	int32_t rc = handle_options("request", given, q, sizeof *q, error);
-	knocker_bytes *texts[] = {&q->endpoint, &q->method, &q->headers, &q->query, &q->body, &q->event_type, &q->provider_event_id,
-	                          &q->provider_delivery_id, &q->dedupe_key, &q->provider, &q->secrets_json, &q->options_json,
-	                          &q->queue_name, &q->verdict_error, &q->ids_event_type, &q->ids_event_id, &q->ids_delivery_id};
+	knocker_bytes *texts[] =
+		{&q->endpoint,       &q->method,        &q->headers,           &q->query,
+	     &q->body,           &q->event_type,    &q->provider_event_id, &q->provider_delivery_id,
+	     &q->dedupe_key,     &q->provider,      &q->secrets_json,      &q->options_json,
+	     &q->queue_name,     &q->verdict_error, &q->ids_event_type,    &q->ids_event_id,
+	     &q->ids_delivery_id};
 	size_t i;
 
 	for (i = 0; rc == 0 && i < sizeof texts / sizeof *texts; i++)
@@ -124,7 +132,8 @@ static knocker *handle_shell(void)
 	knocker *k;
 
 	pthread_mutex_lock(&handle_list_lock);
-	for (k = handle_list; k && (k->store || atomic_load(&k->callers) || atomic_load(&k->open)); k = k->next)
+	for (k = handle_list; k && (k->store || atomic_load(&k->callers) || atomic_load(&k->open));
+	     k = k->next)
 		;
 	if (!k && (k = memory_get(sizeof *k))) {
 		memset(k, 0, sizeof *k);
@@ -159,7 +168,8 @@ static int32_t handle_check(const knocker_open_options *o, knocker_error *error)
 	size_t i;
 
 	for (i = 0; rc == 0 && i < sizeof ranges / sizeof *ranges; i++)
-		rc = inbox_range_check(ranges[i].what, ranges[i].value, ranges[i].low, ranges[i].high, error);
+		rc = inbox_range_check(ranges[i].what, ranges[i].value, ranges[i].low, ranges[i].high,
+		                       error);
 	return rc;
 }
 
@@ -195,7 +205,9 @@ static void handle_settings(knocker *k, const knocker_open_options *o)
 
 static int32_t handle_store(knocker *k, const knocker_open_options *o, knocker_error *error)
 {
-	store_options so = {.path = o->path, .init_sql = o->init_sql, .busy_timeout_ms = o->busy_timeout_ms ? o->busy_timeout_ms : 2500,
+	store_options so = {.path = o->path,
+	                    .init_sql = o->init_sql,
+	                    .busy_timeout_ms = o->busy_timeout_ms ? o->busy_timeout_ms : 2500,
 	                    .max_readers = o->max_readers ? o->max_readers : 8};
 	int32_t rc = store_open(&so, &k->store, error);
 
@@ -260,8 +272,11 @@ int32_t handle_close(knocker *k, knocker_error *error)
 	pthread_mutex_unlock(&k->lock);
 	if (rc < 0) {
 		handle_leave(k);
-		return busy ? fail(error, KNOCKER_INVALID_ARGUMENT, "a handler is running on this handle: close it after the handler returned")
-		            : fail(error, KNOCKER_CLOSED, "this handle is closed");
+		return busy
+		           ? fail(
+						 error, KNOCKER_INVALID_ARGUMENT,
+						 "a handler is running on this handle: close it after the handler returned")
+		           : fail(error, KNOCKER_CLOSED, "this handle is closed");
 	}
 	while (atomic_load(&k->callers) > 1) {
 		bell_stop(store_bell(k->store));

@@ -1,4 +1,5 @@
-/* A handle: one file opened by one process, shared by its threads, guarded against use after close and after fork. */
+/* A handle: one file opened by one process, shared by its threads, guarded against use after close
+ * and after fork. */
 #ifndef KNOCKER_HANDLE_H
 #define KNOCKER_HANDLE_H
 
@@ -7,7 +8,8 @@
 #include "work.h"
 
 struct knocker {
-	knocker *next;           /* all that ever were; closed ones are used again, so that a stale pointer is an error, never a crash */
+	knocker *next; /* all that ever were; closed ones are used again, so that a stale pointer is an
+	                  error, never a crash */
 	_Atomic bool open;
 	_Atomic int32_t callers; /* calls under way */
 	int64_t fork_generation;
@@ -15,12 +17,14 @@ struct knocker {
 	inbox inbox;
 	store *store;
 	pthread_mutex_t lock;
-	knocker_work *works;     /* begun and not settled */
+	knocker_work *works; /* begun and not settled */
 };
 
-/* Every call begins here and ends with handle_leave. KNOCKER_CLOSED for what is no open handle of this process. */
+/* Every call begins here and ends with handle_leave. KNOCKER_CLOSED for what is no open handle of
+ * this process. */
 int32_t handle_enter(knocker *k, knocker_error *error);
-/* The same for calls that need the writer: from inside a handler of this thread they would wait for themselves. */
+/* The same for calls that need the writer: from inside a handler of this thread they would wait for
+ * themselves. */
 int32_t handle_enter_writing(knocker *k, knocker_error *error);
 void handle_leave(knocker *k);
 
@@ -30,7 +34,8 @@ void handle_work_add(knocker *k, knocker_work *w);
 void handle_work_remove(knocker *k, knocker_work *w);
 
 /* Copies an options struct of any age: what the caller's does not have is 0. */
-int32_t handle_options(const char *what, const void *given, void *out, size_t size, knocker_error *error);
+int32_t handle_options(const char *what, const void *given, void *out, size_t size,
+                       knocker_error *error);
 knocker_bytes handle_bytes(knocker_bytes b); /* with its length measured where it is -1 */
 int32_t handle_request(const knocker_request *given, knocker_request *out, knocker_error *error);
 

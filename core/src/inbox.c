@@ -61,7 +61,8 @@ int32_t inbox_text_check(const char *what, knocker_bytes *text, int64_t max, kno
 	if (!text->data)
 		return 0;
 	if (text->len > max)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s '%.*s...' is %lld bytes long, over the limit of %lld", what, QUOTED(*text),
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "%s '%.*s...' is %lld bytes long, over the limit of %lld", what, QUOTED(*text),
 		            (long long)text->len, (long long)max);
 	if (!bytes_utf8(*text) || bytes_find(*text, '\0') >= 0)
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s is not UTF-8 text without NUL", what);
@@ -78,10 +79,11 @@ int32_t inbox_name_check(const char *what, knocker_bytes name, knocker_error *er
 	return rc;
 }
 
-int32_t inbox_range_check(const char *what, int64_t value, int64_t low, int64_t high, knocker_error *error)
+int32_t inbox_range_check(const char *what, int64_t value, int64_t low, int64_t high,
+                          knocker_error *error)
 {
 	if (value < low || value > high)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s is %lld: not between %lld and %lld", what, (long long)value, (long long)low,
-		            (long long)high);
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s is %lld: not between %lld and %lld", what,
+		            (long long)value, (long long)low, (long long)high);
 	return 0;
 }

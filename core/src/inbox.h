@@ -1,5 +1,6 @@
-/* What a process knows of its inbox: defaults, clock, registrations. The rules of layer 3 are told of the world through it and a
- * connection; whether that connection is a handle's or an application's they do not know. */
+/* What a process knows of its inbox: defaults, clock, registrations. The rules of layer 3 are told
+ * of the world through it and a connection; whether that connection is a handle's or an
+ * application's they do not know. */
 #ifndef KNOCKER_INBOX_H
 #define KNOCKER_INBOX_H
 
@@ -13,7 +14,8 @@
 #define INBOX_BUCKETS 256
 #define INBOX_TURNS 64
 
-/* An endpoint as this process registered it. Shared and immutable: replaced as a whole, freed with its last user. */
+/* An endpoint as this process registered it. Shared and immutable: replaced as a whole, freed with
+ * its last user. */
 typedef struct registration registration;
 struct registration {
 	registration *next;
@@ -22,7 +24,7 @@ struct registration {
 	const scheme *scheme;                /* NULL: not verified, or by the application */
 	scheme *own_scheme;                  /* what is freed with it */
 	scheme_keys *keys;
-	bool external;                       /* the application verifies and passes a verdict */
+	bool external; /* the application verifies and passes a verdict */
 };
 
 typedef struct {
@@ -39,43 +41,57 @@ typedef struct {
 	inbox_turn turns[INBOX_TURNS];
 	int32_t turn_count;
 	char queue_name[LIMIT_NAME + 1];
-	int64_t visibility_ms, max_attempts, backoff_base_ms, backoff_cap_ms, max_body_bytes, orphan_bytes, orphan_rows;
+	int64_t visibility_ms, max_attempts, backoff_base_ms, backoff_cap_ms, max_body_bytes,
+		orphan_bytes, orphan_rows;
 } inbox;
 
-void inbox_init(inbox *in);      /* with the defaults */
-void inbox_end(inbox *in);       /* forgets the registrations */
+void inbox_init(inbox *in); /* with the defaults */
+void inbox_end(inbox *in);  /* forgets the registrations */
 int64_t inbox_now_ms(const inbox *in);
 uint64_t inbox_chance(inbox *in);
 
-/* Text arguments: UTF-8 without NUL. `what` names it in the message. An empty text that may lack reads as absent. */
-int32_t inbox_name_check(const char *what, knocker_bytes name, knocker_error *error);         /* required, 1 to LIMIT_NAME bytes */
+/* Text arguments: UTF-8 without NUL. `what` names it in the message. An empty text that may lack
+ * reads as absent. */
+int32_t inbox_name_check(const char *what, knocker_bytes name, knocker_error *error); /* required, 1
+                                                                                         to
+                                                                                         LIMIT_NAME
+                                                                                         bytes */
 int32_t inbox_text_check(const char *what, knocker_bytes *text, int64_t max, knocker_error *error);
-int32_t inbox_range_check(const char *what, int64_t value, int64_t low, int64_t high, knocker_error *error);
+int32_t inbox_range_check(const char *what, int64_t value, int64_t low, int64_t high,
+                          knocker_error *error);
 
 /* ---- endpoint.c ---- */
 
 typedef struct {
-	int64_t id, max_attempts, backoff_base_ms, backoff_cap_ms, orphan_rows, orphan_bytes; /* 0: not its own */
+	int64_t id, max_attempts, backoff_base_ms, backoff_cap_ms, orphan_rows, orphan_bytes; /* 0: not
+	                                                                                         its own
+	                                                                                       */
 	bool enabled, paused;
 	knocker_bytes provider, queue; /* in the arena given */
 } endpoint_row;
 
-/* Registers here and writes the row; in a transaction. `row_only`: the secrets come later, with endpoint_secrets. */
-int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *e, bool row_only, int64_t *id, knocker_error *error);
+/* Registers here and writes the row; in a transaction. `row_only`: the secrets come later, with
+ * endpoint_secrets. */
+int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *e, bool row_only, int64_t *id,
+                     knocker_error *error);
 /* Secrets and options for an endpoint whose row exists: this process's registration of it. */
-int32_t endpoint_secrets(inbox *in, db *d, knocker_bytes name, knocker_bytes secrets_json, knocker_bytes options_json,
-                         knocker_error *error);
+int32_t endpoint_secrets(inbox *in, db *d, knocker_bytes name, knocker_bytes secrets_json,
+                         knocker_bytes options_json, knocker_error *error);
 int32_t endpoint_pause(db *d, knocker_bytes name, bool paused, knocker_error *error);
-int32_t endpoint_find(db *d, knocker_bytes name, arena *a, endpoint_row *out, knocker_error *error); /* KNOCKER_UNKNOWN_ENDPOINT */
+int32_t endpoint_find(db *d, knocker_bytes name, arena *a, endpoint_row *out,
+                      knocker_error *error); /* KNOCKER_UNKNOWN_ENDPOINT */
 int32_t endpoint_providers(knocker_rows **out, knocker_error *error);
-registration *registration_find(inbox *in, knocker_bytes name); /* NULL: none; given back with registration_leave */
+registration *registration_find(inbox *in, knocker_bytes name); /* NULL: none; given back with
+                                                                   registration_leave */
 void registration_leave(registration *r);                       /* NULL is fine */
-/* Calls of this for every registered queue of its own: NULL at the end, `*at` starts at 0. Copies into `out`. */
+/* Calls of this for every registered queue of its own: NULL at the end, `*at` starts at 0. Copies
+ * into `out`. */
 bool registration_queue_next(inbox *in, int32_t *at, char out[LIMIT_NAME + 1]);
 
 /* ---- schema.c ---- */
 
-/* Brings the file's schema up to date, safely when several processes start at once. A newer schema is KNOCKER_STORAGE. */
+/* Brings the file's schema up to date, safely when several processes start at once. A newer schema
+ * is KNOCKER_STORAGE. */
 int32_t schema_migrate(db *d, knocker_error *error);
 /* For a connection of the application's: KNOCKER_STORAGE says that knocker_bootstrap() is due. */
 int32_t schema_check(db *d, knocker_error *error);

@@ -1,4 +1,5 @@
-/* The queue: jobs with a topic, a due date and a lease, which is a due date too. Knows nothing of webhooks. */
+/* The queue: jobs with a topic, a due date and a lease, which is a due date too. Knows nothing of
+ * webhooks. */
 #include "job.h"
 
 #include <string.h>
@@ -34,13 +35,15 @@ static bool job_topic_served(const job_claim_options *o, int64_t topic)
 }
 
 /* The next topic above `after` that has queued jobs and is served; 1: none. */
-static int32_t job_topic_next(db *d, const job_claim_options *o, int64_t after, int64_t *topic, knocker_error *error)
+static int32_t job_topic_next(db *d, const job_claim_options *o, int64_t after, int64_t *topic,
+                              knocker_error *error)
 {
 	int32_t rc;
 
 	*topic = after;
 	do {
-		rc = db_int_of(d, STMT_job_topic_next, VALUES(TEXT(o->queue), INT(*topic)), INT64_MIN, topic, error);
+		rc = db_int_of(d, STMT_job_topic_next, VALUES(TEXT(o->queue), INT(*topic)), INT64_MIN,
+		               topic, error);
 		if (rc < 0)
 			return rc;
 		if (*topic == INT64_MIN)
@@ -51,9 +54,11 @@ static int32_t job_topic_next(db *d, const job_claim_options *o, int64_t after, 
 
 static int32_t job_bury(job_hand *hand, int64_t id, knocker_error *error)
 {
-	const char *why = "the lease ran out 5 times with this job alone: its handler seems to kill the worker";
+	const char *why =
+		"the lease ran out 5 times with this job alone: its handler seems to kill the worker";
 
-	return db_run(hand->d, STMT_job_bury, VALUES(INT(id), INT(hand->options->now_ms), TEXT(bytes_of(why))), NULL, error);
+	return db_run(hand->d, STMT_job_bury,
+	              VALUES(INT(id), INT(hand->options->now_ms), TEXT(bytes_of(why))), NULL, error);
 }
 
 int32_t job_remove(db *d, int64_t id, knocker_error *error)
@@ -81,20 +86,28 @@ static int32_t job_take(job_hand *hand, const job_candidate *c, int64_t topic, k
 	hand->closed = must_be_alone;
 	hand->out[hand->taken++] = (job_claimed){c->id, c->claim + 1, topic};
 	return db_run(hand->d, STMT_job_lease,
-	              VALUES(INT(c->id), INT(o->now_ms + o->lease_ms), TEXT(o->worker), INT(must_be_alone || o->count == 1), INT(expired)), NULL,
-	              error);
+	              VALUES(INT(c->id), INT(o->now_ms + o->lease_ms), TEXT(o->worker),
+	                     INT(must_be_alone || o->count == 1), INT(expired)),
+	              NULL, error);
 }
 
-/* Reads up to `limit` due jobs of a topic. They are read before one is written: the due index is both read and written here. */
-static int32_t job_candidates(job_hand *hand, int64_t topic, int32_t limit, job_candidate *out, int32_t *count, knocker_error *error)
+/* Reads up to `limit` due jobs of a topic. They are read before one is written: the due index is
+ * both read and written here. */
+static int32_t job_candidates(job_hand *hand, int64_t topic, int32_t limit, job_candidate *out,
+                              int32_t *count, knocker_error *error)
 {
 	const job_claim_options *o = hand->options;
 	query *q;
-	int32_t rc = db_query(hand->d, STMT_job_due, VALUES(TEXT(o->queue), INT(topic), INT(o->now_ms), INT(limit)), &q, error);
+	int32_t rc = db_query(hand->d, STMT_job_due,
+	                      VALUES(TEXT(o->queue), INT(topic), INT(o->now_ms), INT(limit)), &q,
+	                      error);
 
 	for (*count = 0; rc == 0; rc = db_next(q, error))
-		out[(*count)++] = (job_candidate){.id = db_int(q, 0), .claim = db_int(q, 1), .ran_out = db_int(q, 2) != 0,
-		                                  .expired = db_int(q, 3), .was_alone = db_int(q, 4) != 0,
+		out[(*count)++] = (job_candidate){.id = db_int(q, 0),
+		                                  .claim = db_int(q, 1),
+		                                  .ran_out = db_int(q, 2) != 0,
+		                                  .expired = db_int(q, 3),
+		                                  .was_alone = db_int(q, 4) != 0,
 		                                  .past = !db_null(q, 5) && db_int(q, 5) <= o->now_ms};
 	db_done(q);
 	return rc < 0 ? rc : 0;
@@ -115,9 +128,11 @@ static int32_t job_take_topic(job_hand *hand, int64_t topic, int32_t limit, knoc
 	return rc;
 }
 
-static int32_t job_due_first(db *d, const job_claim_options *o, int64_t topic, int64_t *due_ms, knocker_error *error)
+static int32_t job_due_first(db *d, const job_claim_options *o, int64_t topic, int64_t *due_ms,
+                             knocker_error *error)
 {
-	return db_int_of(d, STMT_job_due_first, VALUES(TEXT(o->queue), INT(topic)), INT64_MAX, due_ms, error);
+	return db_int_of(d, STMT_job_due_first, VALUES(TEXT(o->queue), INT(topic)), INT64_MAX, due_ms,
+	                 error);
 }
 
 /* Plain jobs: the lowest topic, which is the highest priority, first and as far as it goes. */
@@ -136,8 +151,10 @@ static int32_t job_claim_plain(job_hand *hand, knocker_error *error)
 	return rc < 0 ? rc : 0;
 }
 
-/* Topics with due jobs, at most as many as jobs are wanted, from the one after `turn` onward and around. */
-static int32_t job_topics_in_turn(job_hand *hand, int64_t turn, int64_t *topics, int32_t *count, knocker_error *error)
+/* Topics with due jobs, at most as many as jobs are wanted, from the one after `turn` onward and
+ * around. */
+static int32_t job_topics_in_turn(job_hand *hand, int64_t turn, int64_t *topics, int32_t *count,
+                                  knocker_error *error)
 {
 	const job_claim_options *o = hand->options;
 	int64_t topic = turn > 0 ? turn : 0, due;
@@ -181,13 +198,15 @@ static int32_t job_claim_in_turn(job_hand *hand, int64_t *turn, knocker_error *e
 
 		rc = job_take_topic(hand, topics[i], share < left ? share : left, error);
 		if (hand->taken > 0)
-			*turn = hand->closed && hand->out[hand->taken - 1].topic != topics[i] ? topics[i] - 1 : topics[i];
+			*turn = hand->closed && hand->out[hand->taken - 1].topic != topics[i] ? topics[i] - 1
+			                                                                      : topics[i];
 	}
 	memory_free(topics);
 	return rc;
 }
 
-int32_t job_claim(db *d, const job_claim_options *options, int64_t *turn, job_claimed *out, int32_t *count, knocker_error *error)
+int32_t job_claim(db *d, const job_claim_options *options, int64_t *turn, job_claimed *out,
+                  int32_t *count, knocker_error *error)
 {
 	job_hand hand = {.d = d, .options = options, .out = out};
 	int32_t rc = job_claim_plain(&hand, error);
@@ -251,15 +270,17 @@ int32_t job_get(db *d, int64_t id, job_state *out, knocker_error *error)
 
 int32_t job_lost(int64_t id, knocker_error *error)
 {
-	return fail(error, KNOCKER_LEASE_LOST, "job %lld is no longer held by this claim: its lease was lost", (long long)id);
+	return fail(error, KNOCKER_LEASE_LOST,
+	            "job %lld is no longer held by this claim: its lease was lost", (long long)id);
 }
 
 int32_t job_settle(db *d, const job_settlement *s, knocker_error *error)
 {
 	int64_t changed = 0;
 	int32_t rc = db_run(d, STMT_job_settle,
-	                    VALUES(INT(s->id), INT(s->claim), TEXT(bytes_of(s->status)), s->due_ms < 0 ? NONE : INT(s->due_ms),
-	                           INT(s->attempts), INT_OR_NULL(s->settled_ms), TEXT(s->error)),
+	                    VALUES(INT(s->id), INT(s->claim), TEXT(bytes_of(s->status)),
+	                           s->due_ms < 0 ? NONE : INT(s->due_ms), INT(s->attempts),
+	                           INT_OR_NULL(s->settled_ms), TEXT(s->error)),
 	                    &changed, error);
 
 	if (rc == 0 && s->due_ms >= 0)
@@ -270,7 +291,8 @@ int32_t job_settle(db *d, const job_settlement *s, knocker_error *error)
 int32_t job_release(db *d, int64_t id, int64_t claim, int64_t now_ms, knocker_error *error)
 {
 	int64_t changed = 0;
-	int32_t rc = db_run(d, STMT_job_release, VALUES(INT(id), INT(claim), INT(now_ms)), &changed, error);
+	int32_t rc = db_run(d, STMT_job_release, VALUES(INT(id), INT(claim), INT(now_ms)), &changed,
+	                    error);
 
 	db_mark_due(d);
 	return rc == 0 && changed == 0 ? 1 : rc;
@@ -279,7 +301,8 @@ int32_t job_release(db *d, int64_t id, int64_t claim, int64_t now_ms, knocker_er
 int32_t job_extend(db *d, int64_t id, int64_t claim, int64_t until_ms, knocker_error *error)
 {
 	int64_t changed = 0;
-	int32_t rc = db_run(d, STMT_job_extend, VALUES(INT(id), INT(claim), INT(until_ms)), &changed, error);
+	int32_t rc = db_run(d, STMT_job_extend, VALUES(INT(id), INT(claim), INT(until_ms)), &changed,
+	                    error);
 
 	return rc == 0 && changed == 0 ? job_lost(id, error) : rc;
 }

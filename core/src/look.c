@@ -22,12 +22,15 @@ static int32_t look_missing(int32_t kind, int64_t id, knocker_error *error)
 
 int32_t look_get(db *d, int32_t kind, int64_t id, knocker_rows **out, knocker_error *error)
 {
-	enum statement s = kind == KNOCKER_EVENT ? STMT_event_get : kind == KNOCKER_DELIVERY ? STMT_delivery_get : STMT_endpoint_get;
+	enum statement s = kind == KNOCKER_EVENT      ? STMT_event_get
+	                   : kind == KNOCKER_DELIVERY ? STMT_delivery_get
+	                                              : STMT_endpoint_get;
 	int32_t rc;
 
 	*out = NULL;
 	if (kind != KNOCKER_EVENT && kind != KNOCKER_DELIVERY && kind != KNOCKER_ENDPOINT)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "kind %d has no single rows: events, deliveries and endpoints have", (int)kind);
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "kind %d has no single rows: events, deliveries and endpoints have", (int)kind);
 	rc = db_rows(d, s, VALUES(INT(id)), out, error);
 	if (rc == 0 && rows_count(*out) == 0) {
 		knocker_rows_free(*out);
@@ -61,7 +64,8 @@ int32_t look_since(db *d, int64_t since_ms, int64_t *id, knocker_error *error)
 
 static int32_t look_status_check(knocker_bytes status, knocker_error *error)
 {
-	static const char *const known[] = {"received", "processing", "handled", "failed", "dead", "ignored"};
+	static const char *const known[] = {"received", "processing", "handled",
+	                                    "failed",   "dead",       "ignored"};
 	size_t i;
 
 	for (i = 0; i < sizeof known / sizeof *known; i++)
@@ -103,7 +107,8 @@ typedef struct {
 	knocker_value endpoint; /* its id; null: all */
 } look_bounds;
 
-static int32_t look_bounds_read(db *d, const knocker_filter *f, look_bounds *b, knocker_error *error)
+static int32_t look_bounds_read(db *d, const knocker_filter *f, look_bounds *b,
+                                knocker_error *error)
 {
 	arena a = {0};
 	endpoint_row row;
@@ -120,35 +125,44 @@ static int32_t look_bounds_read(db *d, const knocker_filter *f, look_bounds *b, 
 	return rc;
 }
 
-static int32_t look_list_events(db *d, const look_bounds *b, knocker_rows **out, knocker_error *error)
+static int32_t look_list_events(db *d, const look_bounds *b, knocker_rows **out,
+                                knocker_error *error)
 {
 	const knocker_filter *f = b->filter;
-	bool rare = bytes_is(f->status, "failed") || bytes_is(f->status, "dead") || bytes_is(f->status, "ignored");
+	bool rare = bytes_is(f->status, "failed") || bytes_is(f->status, "dead") ||
+	            bytes_is(f->status, "ignored");
 
 	return db_rows(d, rare ? STMT_event_list_rare : STMT_event_list,
-	               VALUES(INT(f->before_id), INT(b->since_id), b->endpoint, TEXT(f->event_type), INT(f->limit),
-	                      INT(f->without_body != 0), TEXT(f->status)),
+	               VALUES(INT(f->before_id), INT(b->since_id), b->endpoint, TEXT(f->event_type),
+	                      INT(f->limit), INT(f->without_body != 0), TEXT(f->status)),
 	               out, error);
 }
 
-static int32_t look_list_deliveries(db *d, const look_bounds *b, knocker_rows **out, knocker_error *error)
+static int32_t look_list_deliveries(db *d, const look_bounds *b, knocker_rows **out,
+                                    knocker_error *error)
 {
 	const knocker_filter *f = b->filter;
 
 	return db_rows(d, f->event_id ? STMT_delivery_list_event : STMT_delivery_list,
-	               (const knocker_value[]){INT(f->before_id), INT(b->since_id), b->endpoint, TEXT(f->event_type), INT(f->orphaned),
-	                                       INT(f->signature_valid), INT(f->limit), INT(f->without_body != 0), INT(f->event_id)},
+	               (const knocker_value[]){INT(f->before_id), INT(b->since_id), b->endpoint,
+	                                       TEXT(f->event_type), INT(f->orphaned),
+	                                       INT(f->signature_valid), INT(f->limit),
+	                                       INT(f->without_body != 0), INT(f->event_id)},
 	               f->event_id ? 9 : 8, out, error);
 }
 
-static int32_t look_list_attempts(db *d, const knocker_filter *f, knocker_rows **out, knocker_error *error)
+static int32_t look_list_attempts(db *d, const knocker_filter *f, knocker_rows **out,
+                                  knocker_error *error)
 {
 	if (f->event_id)
-		return db_rows(d, STMT_attempt_list, VALUES(INT(f->event_id), INT(f->before_id), INT(f->limit)), out, error);
-	return db_rows(d, STMT_attempt_list_all, VALUES(NONE, INT(f->before_id), INT(f->limit)), out, error);
+		return db_rows(d, STMT_attempt_list,
+		               VALUES(INT(f->event_id), INT(f->before_id), INT(f->limit)), out, error);
+	return db_rows(d, STMT_attempt_list_all, VALUES(NONE, INT(f->before_id), INT(f->limit)), out,
+	               error);
 }
 
-int32_t look_list(inbox *in, db *d, const knocker_filter *filter, knocker_rows **out, knocker_error *error)
+int32_t look_list(inbox *in, db *d, const knocker_filter *filter, knocker_rows **out,
+                  knocker_error *error)
 {
 	knocker_filter f = *filter;
 	look_bounds b;
@@ -170,10 +184,13 @@ int32_t look_list(inbox *in, db *d, const knocker_filter *filter, knocker_rows *
 	case KNOCKER_ENDPOINT:
 		return db_rows(d, STMT_endpoint_list, VALUES(TEXT(f.endpoint), INT(f.limit)), out, error);
 	case KNOCKER_JOB:
-		return db_rows(d, STMT_job_list, VALUES(INT(f.before_id), b.endpoint, INT(f.limit)), out, error);
-	default:
-		return db_rows(d, STMT_audit_list, VALUES(INT(f.before_id), TEXT(f.audit_kind), INT(f.since_s * 1000), INT(f.limit)), out,
+		return db_rows(d, STMT_job_list, VALUES(INT(f.before_id), b.endpoint, INT(f.limit)), out,
 		               error);
+	default:
+		return db_rows(d, STMT_audit_list,
+		               VALUES(INT(f.before_id), TEXT(f.audit_kind), INT(f.since_s * 1000),
+		                      INT(f.limit)),
+		               out, error);
 	}
 }
 
@@ -194,7 +211,8 @@ static void look_copy(char *to, size_t size, knocker_bytes from)
 
 	if (len >= size)
 		len = size - 1;
-	while (len > 0 && from.len > (int64_t)len && (((const unsigned char *)from.data)[len] & 0xC0) == 0x80)
+	while (len > 0 && from.len > (int64_t)len &&
+	       (((const unsigned char *)from.data)[len] & 0xC0) == 0x80)
 		len--;
 	if (len > 0)
 		memcpy(to, from.data, len);
@@ -222,7 +240,8 @@ static int32_t look_why_read(db *d, int64_t event_id, look_reason *w, knocker_er
 	}
 	db_done(q);
 	if (rc == 0 && provider_event_id.data) {
-		rc = db_query(d, STMT_orphan_twin, VALUES(INT(w->job.topic), TEXT(provider_event_id)), &q, error);
+		rc = db_query(d, STMT_orphan_twin, VALUES(INT(w->job.topic), TEXT(provider_event_id)), &q,
+		              error);
 		if (rc == 0) {
 			w->orphan_id = db_int(q, 0);
 			look_copy(w->orphan_error, sizeof w->orphan_error, db_text(q, 1));
@@ -244,8 +263,9 @@ static void look_why_held(look_reason *w)
 	bool over = w->job.due_ms <= w->now_ms;
 
 	w->cause = over ? "lease_expired" : "leased";
-	snprintf(w->sentence, sizeof w->sentence, over ? "the lease of worker '%.200s' ran out at %lld: it will be claimed again"
-	                                               : "worker '%.200s' holds it until %lld",
+	snprintf(w->sentence, sizeof w->sentence,
+	         over ? "the lease of worker '%.200s' ran out at %lld: it will be claimed again"
+	              : "worker '%.200s' holds it until %lld",
 	         w->job.worker, (long long)(w->job.due_ms / 1000));
 }
 
@@ -255,15 +275,18 @@ static void look_why_queued(look_reason *w)
 
 	if (w->paused) {
 		w->cause = "paused";
-		snprintf(w->sentence, sizeof w->sentence, "endpoint '%s' is paused: resume it", w->endpoint);
+		snprintf(w->sentence, sizeof w->sentence, "endpoint '%s' is paused: resume it",
+		         w->endpoint);
 	} else if (w->job.due_ms > w->now_ms) {
 		w->cause = "due_later";
-		snprintf(w->sentence, sizeof w->sentence, "due at %lld%s%s", (long long)(w->job.due_ms / 1000),
-		         retry ? ": the last attempt failed with: " : "", retry ? retry : "");
+		snprintf(w->sentence, sizeof w->sentence, "due at %lld%s%s",
+		         (long long)(w->job.due_ms / 1000), retry ? ": the last attempt failed with: " : "",
+		         retry ? retry : "");
 	} else {
 		w->cause = "waiting";
-		snprintf(w->sentence, sizeof w->sentence, "waiting for a worker since %lld%s%s", (long long)(w->job.due_ms / 1000),
-		         retry ? "; the last attempt failed with: " : "", retry ? retry : "");
+		snprintf(w->sentence, sizeof w->sentence, "waiting for a worker since %lld%s%s",
+		         (long long)(w->job.due_ms / 1000), retry ? "; the last attempt failed with: " : "",
+		         retry ? retry : "");
 	}
 }
 
@@ -273,9 +296,11 @@ static void look_why_ended(look_reason *w)
 
 	w->cause = w->job.status;
 	if (strcmp(w->job.status, "handled") == 0)
-		snprintf(w->sentence, sizeof w->sentence, "handled by attempt %lld", (long long)w->job.attempt_count);
+		snprintf(w->sentence, sizeof w->sentence, "handled by attempt %lld",
+		         (long long)w->job.attempt_count);
 	else if (strcmp(w->job.status, "dead") == 0)
-		snprintf(w->sentence, sizeof w->sentence, "dead after %lld attempts: %s", (long long)w->job.attempt_count, said);
+		snprintf(w->sentence, sizeof w->sentence, "dead after %lld attempts: %s",
+		         (long long)w->job.attempt_count, said);
 	else if (strcmp(w->job.status, "ignored") == 0)
 		snprintf(w->sentence, sizeof w->sentence, "ignored: %s", said);
 	else
@@ -291,24 +316,31 @@ int32_t look_why(inbox *in, db *d, int64_t event_id, knocker_rows **out, knocker
 	*out = NULL;
 	if (rc < 0)
 		return rc;
-	held = w.job.held && (strcmp(w.job.status, "received") == 0 || strcmp(w.job.status, "failed") == 0);
+	held = w.job.held &&
+	       (strcmp(w.job.status, "received") == 0 || strcmp(w.job.status, "failed") == 0);
 	if (held)
 		look_why_held(&w);
 	else if (w.job.due_ms >= 0)
 		look_why_queued(&w);
 	else
 		look_why_ended(&w);
-	rc = rows_new("event_id, status, sentence, cause, due_at, worker_id, lease_until, attempt_count, last_error, "
-	              "orphan_delivery_id, orphan_error",
-	              out, error);
+	rc = rows_new(
+		"event_id, status, sentence, cause, due_at, worker_id, lease_until, attempt_count, last_error, "
+		"orphan_delivery_id, orphan_error",
+		out, error);
 	if (rc == 0)
 		rc = rows_add(*out,
-		              (const knocker_value[]){
-						  INT(event_id), TEXT(bytes_of(held ? "processing" : w.job.status)), TEXT(bytes_of(w.sentence)),
-						  TEXT(bytes_of(w.cause)), held || w.job.due_ms < 0 ? NONE : INT(w.job.due_ms / 1000),
-						  held ? TEXT(bytes_of(w.job.worker)) : NONE, held ? INT(w.job.due_ms / 1000) : NONE,
-						  INT(w.job.attempt_count), w.last_error[0] ? TEXT(bytes_of(w.last_error)) : NONE,
-						  INT_OR_NULL(w.orphan_id), w.orphan_id ? TEXT(bytes_of(w.orphan_error)) : NONE},
+		              (const knocker_value[]){INT(event_id),
+		                                      TEXT(bytes_of(held ? "processing" : w.job.status)),
+		                                      TEXT(bytes_of(w.sentence)), TEXT(bytes_of(w.cause)),
+		                                      held || w.job.due_ms < 0 ? NONE
+		                                                               : INT(w.job.due_ms / 1000),
+		                                      held ? TEXT(bytes_of(w.job.worker)) : NONE,
+		                                      held ? INT(w.job.due_ms / 1000) : NONE,
+		                                      INT(w.job.attempt_count),
+		                                      w.last_error[0] ? TEXT(bytes_of(w.last_error)) : NONE,
+		                                      INT_OR_NULL(w.orphan_id),
+		                                      w.orphan_id ? TEXT(bytes_of(w.orphan_error)) : NONE},
 		              error);
 	return rc;
 }

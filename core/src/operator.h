@@ -6,25 +6,31 @@
 
 /* ---- operator.c: in a transaction ---- */
 
-int32_t operator_ignore(inbox *in, db *d, int64_t event_id, knocker_bytes reason, knocker_error *error);
+int32_t operator_ignore(inbox *in, db *d, int64_t event_id, knocker_bytes reason,
+                        knocker_error *error);
 /* `queue` absent and `max_attempts` 0: as they are. */
 typedef struct {
 	knocker_bytes queue;
 	int64_t max_attempts;
 } operator_again;
-int32_t operator_replay(inbox *in, db *d, int64_t event_id, const operator_again *a, knocker_error *error);
-int32_t operator_requeue(inbox *in, db *d, int64_t event_id, const operator_again *a, knocker_error *error);
-int32_t operator_replay_delivery(inbox *in, db *d, int64_t delivery_id, const operator_again *a, knocker_error *error);
+int32_t operator_replay(inbox *in, db *d, int64_t event_id, const operator_again *a,
+                        knocker_error *error);
+int32_t operator_requeue(inbox *in, db *d, int64_t event_id, const operator_again *a,
+                         knocker_error *error);
+int32_t operator_replay_delivery(inbox *in, db *d, int64_t delivery_id, const operator_again *a,
+                                 knocker_error *error);
 
 int32_t operator_reset(inbox *in, db *d, int64_t event_id, knocker_error *error);
 
 /* ---- look.c: reading ---- */
 
 int32_t look_get(db *d, int32_t kind, int64_t id, knocker_rows **out, knocker_error *error);
-int32_t look_list(inbox *in, db *d, const knocker_filter *filter, knocker_rows **out, knocker_error *error);
+int32_t look_list(inbox *in, db *d, const knocker_filter *filter, knocker_rows **out,
+                  knocker_error *error);
 int32_t look_why(inbox *in, db *d, int64_t event_id, knocker_rows **out, knocker_error *error);
 int32_t look_stats(inbox *in, db *d, knocker_rows **out, knocker_error *error);
-/* The lowest delivery id received at or after a time, by bisection: received_ms never decreases with id. */
+/* The lowest delivery id received at or after a time, by bisection: received_ms never decreases
+ * with id. */
 int32_t look_since(db *d, int64_t since_ms, int64_t *id, knocker_error *error);
 
 /* ---- retention.c: in a transaction ---- */
@@ -37,7 +43,9 @@ typedef struct {
 	int64_t older_than_s, limit;
 	bool dry_run;
 } prune_options;
-int32_t prune_events(inbox *in, db *d, const prune_options *o, prune_counts *counts, knocker_error *error);
-int32_t prune_orphans(inbox *in, db *d, const prune_options *o, prune_counts *counts, knocker_error *error);
+int32_t prune_events(inbox *in, db *d, const prune_options *o, prune_counts *counts,
+                     knocker_error *error);
+int32_t prune_orphans(inbox *in, db *d, const prune_options *o, prune_counts *counts,
+                      knocker_error *error);
 
 #endif

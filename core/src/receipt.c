@@ -1,4 +1,5 @@
-/* One request on its way into the file: what it claims, by what it is verified, and its way through the checks. */
+/* One request on its way into the file: what it claims, by what it is verified, and its way through
+ * the checks. */
 #include "receipt.h"
 
 #include <stdio.h>
@@ -33,7 +34,8 @@ static int32_t receipt_check_method(receipt *r, knocker_error *error)
 		char c = ((const char *)r->method.data)[i];
 
 		if (r->method.len > 32 || !((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-'))
-			return fail(error, KNOCKER_INVALID_ARGUMENT, "method '%.*s' is not an HTTP method", QUOTED(r->method));
+			return fail(error, KNOCKER_INVALID_ARGUMENT, "method '%.*s' is not an HTTP method",
+			            QUOTED(r->method));
 	}
 	return 0;
 }
@@ -63,7 +65,8 @@ static int32_t receipt_check(receipt *r, knocker_error *error)
 		rc = inbox_text_check("queue_name", &queue, LIMIT_NAME, error);
 	for (i = 0; rc == 0 && i < sizeof texts / sizeof *texts; i++) {
 		*texts[i].text = texts[i].given;
-		rc = inbox_text_check(texts[i].what, texts[i].text, i == 3 ? LIMIT_HEADERS : LIMIT_ID, error);
+		rc = inbox_text_check(texts[i].what, texts[i].text, i == 3 ? LIMIT_HEADERS : LIMIT_ID,
+		                      error);
 	}
 	return rc;
 }
@@ -96,24 +99,30 @@ static int32_t receipt_by_application(receipt *r, knocker_error *error)
 	const registration *known = r->registration;
 
 	if (known && known->scheme)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "endpoint '%.*s' is verified by '%.*s': a verdict is for external providers",
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "endpoint '%.*s' is verified by '%.*s': a verdict is for external providers",
 		            QUOTED(known->name), QUOTED(known->provider));
 	if (r->request->verdict == KNOCKER_UNCHECKED)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "verdict 3 (unchecked) is for ingest: receive verifies");
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "verdict 3 (unchecked) is for ingest: receive verifies");
 	r->by_application = true;
-	r->provider = receipt_names_provider(r->request) ? r->request->provider : known ? known->provider : bytes_of("");
+	r->provider = receipt_names_provider(r->request) ? r->request->provider
+	              : known                            ? known->provider
+	                                                 : bytes_of("");
 	return 0;
 }
 
 static int32_t receipt_no_secret(const receipt *r, knocker_bytes provider, knocker_error *error)
 {
-	return fail(error, KNOCKER_INVALID_ARGUMENT,
-	            "endpoint '%.*s' is verified by '%.*s', for which this process has no secret: register it here, or give "
-	            "provider and secrets",
-	            QUOTED(r->request->endpoint), QUOTED(provider));
+	return fail(
+		error, KNOCKER_INVALID_ARGUMENT,
+		"endpoint '%.*s' is verified by '%.*s', for which this process has no secret: register it here, or give "
+		"provider and secrets",
+		QUOTED(r->request->endpoint), QUOTED(provider));
 }
 
-/* The keys of this call, where it brings secrets or options of its own; else those of the registration. */
+/* The keys of this call, where it brings secrets or options of its own; else those of the
+ * registration. */
 static int32_t receipt_keys(receipt *r, bool registered, knocker_error *error)
 {
 	const knocker_request *q = r->request;
@@ -123,13 +132,16 @@ static int32_t receipt_keys(receipt *r, bool registered, knocker_error *error)
 		r->keys = r->registration->keys;
 		return r->keys ? 0 : receipt_no_secret(r, r->registration->provider, error);
 	}
-	rc = scheme_keys_new(r->scheme, receipt_has_json(q->secrets_json) ? q->secrets_json : (knocker_bytes){0},
-	                     receipt_has_json(q->options_json) ? q->options_json : (knocker_bytes){0}, &r->own_keys, error);
+	rc = scheme_keys_new(r->scheme,
+	                     receipt_has_json(q->secrets_json) ? q->secrets_json : (knocker_bytes){0},
+	                     receipt_has_json(q->options_json) ? q->options_json : (knocker_bytes){0},
+	                     &r->own_keys, error);
 	r->keys = r->own_keys;
 	return rc;
 }
 
-/* The provider that the call names: a built-in, a scheme of its own, or that of the registration. */
+/* The provider that the call names: a built-in, a scheme of its own, or that of the registration.
+ */
 static int32_t receipt_named(receipt *r, knocker_error *error)
 {
 	const knocker_request *q = r->request;
@@ -147,7 +159,8 @@ static int32_t receipt_named(receipt *r, knocker_error *error)
 	if (rc == 0 && !r->scheme && known && bytes_equal(known->provider, q->provider))
 		r->scheme = known->scheme;
 	if (rc == 0 && !r->scheme)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "no provider is named '%.*s'", QUOTED(q->provider));
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "no provider is named '%.*s'",
+		            QUOTED(q->provider));
 	return rc < 0 ? rc : receipt_keys(r, known && known->scheme == r->scheme, error);
 }
 
@@ -178,7 +191,8 @@ static int32_t receipt_verifier(receipt *r, db *reader, knocker_error *error)
 	if (q->verdict != KNOCKER_BY_SCHEME)
 		return receipt_by_application(r, error);
 	if (known && known->external)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "endpoint '%.*s' is verified by the application's own '%.*s': give its verdict",
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "endpoint '%.*s' is verified by the application's own '%.*s': give its verdict",
 		            QUOTED(known->name), QUOTED(known->provider));
 	if (receipt_names_provider(q))
 		return receipt_named(r, error);
@@ -187,7 +201,8 @@ static int32_t receipt_verifier(receipt *r, db *reader, knocker_error *error)
 		return rc < 0 ? rc : receipt_by_row(r, &row, error);
 	}
 	if (!known->scheme && receipt_has_json(q->secrets_json) && !bytes_is(q->secrets_json, "[]"))
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "secrets were given, but endpoint '%.*s' has no provider: name one",
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "secrets were given, but endpoint '%.*s' has no provider: name one",
 		            QUOTED(known->name));
 	r->scheme = known->scheme;
 	r->provider = known->provider;
@@ -244,8 +259,10 @@ static int32_t receipt_ids(receipt *r, knocker_error *error)
 {
 	const knocker_request *q = r->request;
 	const scheme_verdict *v = &r->verdict;
-	knocker_bytes none = {0}, event_id = r->provider_event_id, delivery_id = r->provider_delivery_id;
-	knocker_bytes ids_type = q->ids_event_type, ids_event = q->ids_event_id, ids_delivery = q->ids_delivery_id;
+	knocker_bytes none = {0}, event_id = r->provider_event_id,
+				  delivery_id = r->provider_delivery_id;
+	knocker_bytes ids_type = q->ids_event_type, ids_event = q->ids_event_id,
+				  ids_delivery = q->ids_delivery_id;
 	int32_t rc = inbox_text_check("event_type", &ids_type, LIMIT_ID, error);
 
 	if (rc == 0)
@@ -260,7 +277,8 @@ static int32_t receipt_ids(receipt *r, knocker_error *error)
 	if (!r->dedupe_key.data)
 		r->dedupe_key = receipt_first(event_id, delivery_id, none);
 	if (!r->dedupe_key.data)
-		r->dedupe_key = receipt_first(none, ids_event, ids_delivery.len > 0 ? ids_delivery : v->dedupe_key);
+		r->dedupe_key = receipt_first(none, ids_event,
+		                              ids_delivery.len > 0 ? ids_delivery : v->dedupe_key);
 	if (!r->ingest && !v->valid)
 		r->dedupe_key = none;
 	return receipt_key_fit(r, error);
@@ -269,7 +287,10 @@ static int32_t receipt_ids(receipt *r, knocker_error *error)
 static int32_t receipt_judge(inbox *in, receipt *r, knocker_error *error)
 {
 	const knocker_request *q = r->request;
-	scheme_request request = {.method = r->method, .headers = q->headers, .query = q->query, .body = q->body};
+	scheme_request request = {.method = r->method,
+	                          .headers = q->headers,
+	                          .query = q->query,
+	                          .body = q->body};
 
 	r->too_large = !r->ingest && in->max_body_bytes >= 0 && q->body.len > in->max_body_bytes;
 	if (r->ingest || r->by_application) {
@@ -281,7 +302,8 @@ static int32_t receipt_judge(inbox *in, receipt *r, knocker_error *error)
 		return 0;
 	if (r->too_large)
 		request.body = (knocker_bytes){"", 0};
-	return scheme_verify(r->scheme, r->keys, &request, inbox_now_ms(in) / 1000, &r->memory, &r->verdict, error);
+	return scheme_verify(r->scheme, r->keys, &request, inbox_now_ms(in) / 1000, &r->memory,
+	                     &r->verdict, error);
 }
 
 static int32_t receipt_texts(receipt *r, knocker_error *error)
@@ -298,7 +320,8 @@ static int32_t receipt_texts(receipt *r, knocker_error *error)
 	return rc;
 }
 
-int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, bool ingest, receipt *r, knocker_error *error)
+int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, bool ingest,
+                        receipt *r, knocker_error *error)
 {
 	int32_t rc;
 
@@ -307,7 +330,8 @@ int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, b
 	r->ingest = ingest;
 	rc = receipt_check(r, error);
 	if (rc == 0 && ingest && request->verdict == KNOCKER_BY_SCHEME)
-		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "verdict is missing: ingest is told whether the request is valid");
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT,
+		          "verdict is missing: ingest is told whether the request is valid");
 	if (rc == 0 && !ingest) {
 		r->registration = registration_find(in, request->endpoint);
 		rc = receipt_verifier(r, reader, error);
@@ -338,15 +362,21 @@ void receipt_free(receipt *r)
 
 /* ---- results ---- */
 
-const char *const receipt_columns = "delivery_id, event_id, duplicate, status_code, response_headers, response_body";
+const char *const receipt_columns =
+	"delivery_id, event_id, duplicate, status_code, response_headers, response_body";
 const char *const receipt_many_columns =
 	"delivery_id, event_id, duplicate, status_code, response_headers, response_body, error_code, error";
 
 int32_t receipt_row(const receipt *r, bool many, knocker_rows *rows, knocker_error *error)
 {
-	const knocker_value row[8] = {
-		INT_OR_NULL(r->delivery_id), INT_OR_NULL(r->event_id), INT(r->duplicate), INT(r->status),
-		TEXT(r->response_headers), BLOB(r->response_body), INT(r->rc), r->rc < 0 ? TEXT(bytes_of(r->error.text)) : NONE};
+	const knocker_value row[8] = {INT_OR_NULL(r->delivery_id),
+	                              INT_OR_NULL(r->event_id),
+	                              INT(r->duplicate),
+	                              INT(r->status),
+	                              TEXT(r->response_headers),
+	                              BLOB(r->response_body),
+	                              INT(r->rc),
+	                              r->rc < 0 ? TEXT(bytes_of(r->error.text)) : NONE};
 	const knocker_value failed[8] = {NONE, NONE, INT(0), NONE, NONE, NONE, row[6], row[7]};
 
 	return rows_add(rows, many && r->rc < 0 ? failed : row, error);

@@ -1,4 +1,5 @@
-/* One request on its way into the file: verified in the calling thread, then stored by whoever holds the writer. */
+/* One request on its way into the file: verified in the calling thread, then stored by whoever
+ * holds the writer. */
 #ifndef KNOCKER_RECEIPT_H
 #define KNOCKER_RECEIPT_H
 
@@ -8,20 +9,20 @@ typedef struct {
 	const knocker_request *request;
 	bool ingest;
 	registration *registration;
-	const scheme *scheme;         /* by which it is verified; NULL: not */
+	const scheme *scheme; /* by which it is verified; NULL: not */
 	const scheme_keys *keys;
-	scheme *own_scheme;           /* of this call alone */
+	scheme *own_scheme; /* of this call alone */
 	scheme_keys *own_keys;
-	knocker_bytes provider;       /* absent: not verified */
+	knocker_bytes provider; /* absent: not verified */
 	bool by_application, too_large;
 	arena memory;
 	scheme_verdict verdict;
 	knocker_bytes method, event_type, provider_event_id, provider_delivery_id, dedupe_key;
-	buffer headers, query;        /* as stored: redacted JSON */
+	buffer headers, query;                 /* as stored: redacted JSON */
 	int64_t delivery_id, event_id, status; /* the result; event_id 0: none */
 	bool duplicate;
 	knocker_bytes response_headers, response_body;
-	int32_t rc;                   /* its own failure in a batch */
+	int32_t rc; /* its own failure in a batch */
 	knocker_error error;
 } receipt;
 
@@ -31,9 +32,12 @@ typedef struct {
 	int64_t now_ms, next_id, received_ms;
 } receipt_dates;
 
-/* Checks the arguments and verifies. `reader` looks the endpoint's row up where this process has not registered it. */
-int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, bool ingest, receipt *r, knocker_error *error);
-bool receipt_needs_row(inbox *in, const knocker_request *request, bool ingest); /* then `reader` must be given */
+/* Checks the arguments and verifies. `reader` looks the endpoint's row up where this process has
+ * not registered it. */
+int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, bool ingest,
+                        receipt *r, knocker_error *error);
+bool receipt_needs_row(inbox *in, const knocker_request *request, bool ingest); /* then `reader`
+                                                                                   must be given */
 /* In a transaction. The endpoint's row, which may have changed since, decides last. */
 int32_t receipt_store(inbox *in, db *d, receipt *r, receipt_dates *dates, knocker_error *error);
 void receipt_free(receipt *r);
@@ -42,7 +46,9 @@ int64_t receipt_bytes(const receipt *r);
 extern const char *const receipt_columns, *const receipt_many_columns;
 int32_t receipt_row(const receipt *r, bool many, knocker_rows *rows, knocker_error *error);
 
-int32_t receipt_verify(const knocker_request *request, int64_t now_ms, knocker_rows **out, knocker_error *error); /* pure */
-int32_t receipt_sign(const knocker_request *request, int64_t now_ms, knocker_rows **out, knocker_error *error);   /* pure */
+int32_t receipt_verify(const knocker_request *request, int64_t now_ms, knocker_rows **out,
+                       knocker_error *error); /* pure */
+int32_t receipt_sign(const knocker_request *request, int64_t now_ms, knocker_rows **out,
+                     knocker_error *error); /* pure */
 
 #endif

@@ -18,7 +18,8 @@ static int32_t pure_open(const knocker_request *q, pure_call *c, knocker_error *
 
 	memset(c, 0, sizeof *c);
 	if (q->provider.len <= 0)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "provider is missing: a built-in's name or a scheme's JSON");
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "provider is missing: a built-in's name or a scheme's JSON");
 	rc = request_headers_check(q->headers, error);
 	if (rc < 0)
 		return rc;
@@ -29,7 +30,8 @@ static int32_t pure_open(const knocker_request *q, pure_call *c, knocker_error *
 		rc = scheme_builtin(q->provider, &c->scheme, error);
 	}
 	if (rc == 0 && !c->scheme)
-		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "no provider is named '%.*s'", QUOTED(q->provider));
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "no provider is named '%.*s'",
+		          QUOTED(q->provider));
 	if (rc == 0)
 		rc = scheme_keys_new(c->scheme, q->secrets_json, q->options_json, &c->keys, error);
 	c->request = (scheme_request){q->method, q->headers, q->query, q->body};
@@ -42,7 +44,8 @@ static void pure_close(pure_call *c)
 	scheme_free(c->own);
 }
 
-int32_t receipt_verify(const knocker_request *request, int64_t now_ms, knocker_rows **out, knocker_error *error)
+int32_t receipt_verify(const knocker_request *request, int64_t now_ms, knocker_rows **out,
+                       knocker_error *error)
 {
 	scheme_verdict v = {0};
 	arena a = {0};
@@ -52,21 +55,25 @@ int32_t receipt_verify(const knocker_request *request, int64_t now_ms, knocker_r
 	if (rc == 0)
 		rc = scheme_verify(c.scheme, c.keys, &c.request, now_ms / 1000, &a, &v, error);
 	if (rc == 0)
-		rc = rows_new("valid, error, event_type, provider_event_id, provider_delivery_id, dedupe_key, response_status, "
-		              "response_headers, response_body",
-		              out, error);
+		rc = rows_new(
+			"valid, error, event_type, provider_event_id, provider_delivery_id, dedupe_key, response_status, "
+			"response_headers, response_body",
+			out, error);
 	if (rc == 0)
 		rc = rows_add(*out,
-		              (const knocker_value[]){INT(v.valid), TEXT(bytes_of(v.error)), TEXT(v.event_type), TEXT(v.provider_event_id),
-		                                      TEXT(v.provider_delivery_id), TEXT(v.dedupe_key), INT(v.status),
-		                                      TEXT(v.response_headers), BLOB(v.response_body)},
+		              (const knocker_value[]){INT(v.valid), TEXT(bytes_of(v.error)),
+		                                      TEXT(v.event_type), TEXT(v.provider_event_id),
+		                                      TEXT(v.provider_delivery_id), TEXT(v.dedupe_key),
+		                                      INT(v.status), TEXT(v.response_headers),
+		                                      BLOB(v.response_body)},
 		              error);
 	pure_close(&c);
 	arena_free(&a);
 	return rc;
 }
 
-int32_t receipt_sign(const knocker_request *request, int64_t now_ms, knocker_rows **out, knocker_error *error)
+int32_t receipt_sign(const knocker_request *request, int64_t now_ms, knocker_rows **out,
+                     knocker_error *error)
 {
 	knocker_bytes name, value;
 	size_t at = 0;

@@ -1,5 +1,5 @@
-/* Storing a receipt: a delivery, and for a new event its job; or an orphan within its endpoint's budget. In one transaction that
- * somebody else begins and ends. */
+/* Storing a receipt: a delivery, and for a new event its job; or an orphan within its endpoint's
+ * budget. In one transaction that somebody else begins and ends. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,7 +7,8 @@
 #include "job.h"
 #include "receipt.h"
 
-#define RECEIPT_REDATE_MS 60000 /* a last receipt further ahead than this came while the clock was wrong */
+#define RECEIPT_REDATE_MS \
+	60000 /* a last receipt further ahead than this came while the clock was wrong */
 
 /* What stands in the row beside what the request says. */
 typedef struct {
@@ -20,7 +21,8 @@ typedef struct {
 
 /* ---- dates ---- */
 
-/* Rows from the future are dated to now by the first receipt after the clock was mended, and counted. */
+/* Rows from the future are dated to now by the first receipt after the clock was mended, and
+ * counted. */
 static int32_t receipt_redate(db *d, int64_t now_ms, knocker_error *error)
 {
 	int64_t low = 0, high = 0, changed = 0, at;
@@ -62,25 +64,29 @@ static int32_t receipt_date(inbox *in, db *d, receipt_dates *dates, knocker_erro
 
 /* ---- rows ---- */
 
-static int32_t receipt_insert(db *d, const receipt *r, const receipt_kind *k, const receipt_dates *dates, int64_t *inserted,
-                              knocker_error *error)
+static int32_t receipt_insert(db *d, const receipt *r, const receipt_kind *k,
+                              const receipt_dates *dates, int64_t *inserted, knocker_error *error)
 {
 	const knocker_request *q = r->request;
 	knocker_bytes body = q->body.data ? q->body : (knocker_bytes){"", 0};
 
 	return db_run(d, STMT_delivery_insert,
-	              VALUES(INT(k->id), INT(k->endpoint->id), INT_OR_NULL(k->event_id), INT(dates->received_ms),
-	                     k->valid < 0 ? NONE : INT(k->valid), TEXT(bytes_of(k->error)), TEXT(r->event_type),
-	                     TEXT(r->provider_event_id), TEXT(r->provider_delivery_id), TEXT(r->dedupe_key), TEXT(r->method),
-	                     TEXT(buffer_view(&r->query)), TEXT(buffer_view(&r->headers)), k->keep_body ? BLOB(body) : NONE),
+	              VALUES(INT(k->id), INT(k->endpoint->id), INT_OR_NULL(k->event_id),
+	                     INT(dates->received_ms), k->valid < 0 ? NONE : INT(k->valid),
+	                     TEXT(bytes_of(k->error)), TEXT(r->event_type), TEXT(r->provider_event_id),
+	                     TEXT(r->provider_delivery_id), TEXT(r->dedupe_key), TEXT(r->method),
+	                     TEXT(buffer_view(&r->query)), TEXT(buffer_view(&r->headers)),
+	                     k->keep_body ? BLOB(body) : NONE),
 	              inserted, error);
 }
 
-static int32_t receipt_event(inbox *in, db *d, receipt *r, receipt_kind *k, receipt_dates *dates, knocker_error *error)
+static int32_t receipt_event(inbox *in, db *d, receipt *r, receipt_kind *k, receipt_dates *dates,
+                             knocker_error *error)
 {
 	const knocker_request *q = r->request;
-	knocker_bytes queue = q->queue_name.len > 0 ? q->queue_name : k->endpoint->queue.data ? k->endpoint->queue
-	                                                                                      : bytes_of(in->queue_name);
+	knocker_bytes queue = q->queue_name.len > 0     ? q->queue_name
+	                      : k->endpoint->queue.data ? k->endpoint->queue
+	                                                : bytes_of(in->queue_name);
 	int64_t inserted = 0, first = 0;
 	int32_t rc;
 
@@ -90,12 +96,13 @@ static int32_t receipt_event(inbox *in, db *d, receipt *r, receipt_kind *k, rece
 		db_mark_due(d);
 		r->event_id = k->id;
 		return db_run(d, STMT_job_insert_event,
-		              VALUES(INT(k->id), TEXT(queue), INT(k->endpoint->id), TEXT(r->event_type), INT(dates->now_ms),
-		                     INT_OR_NULL(q->max_attempts)),
+		              VALUES(INT(k->id), TEXT(queue), INT(k->endpoint->id), TEXT(r->event_type),
+		                     INT(dates->now_ms), INT_OR_NULL(q->max_attempts)),
 		              NULL, error);
 	}
 	if (rc == 0)
-		rc = db_int_of(d, STMT_delivery_of_key, VALUES(INT(k->endpoint->id), TEXT(r->dedupe_key)), 0, &first, error);
+		rc = db_int_of(d, STMT_delivery_of_key, VALUES(INT(k->endpoint->id), TEXT(r->dedupe_key)),
+		               0, &first, error);
 	k->event_id = r->event_id = first;
 	r->duplicate = true;
 	return rc < 0 ? rc : receipt_insert(d, r, k, dates, &inserted, error);
@@ -104,7 +111,8 @@ static int32_t receipt_event(inbox *in, db *d, receipt *r, receipt_kind *k, rece
 /* ---- orphans ---- */
 
 /* The oldest orphans of the endpoint give way until the new one fits. */
-static int32_t receipt_make_room(inbox *in, db *d, const endpoint_row *e, int64_t bytes, knocker_error *error)
+static int32_t receipt_make_room(inbox *in, db *d, const endpoint_row *e, int64_t bytes,
+                                 knocker_error *error)
 {
 	int64_t rows = e->orphan_rows, total = e->orphan_bytes, dropped = 0;
 	int32_t rc = 0;
@@ -128,10 +136,13 @@ static int32_t receipt_make_room(inbox *in, db *d, const endpoint_row *e, int64_
 	if (rc < 0)
 		return rc;
 	return db_run(d, STMT_endpoint_orphans_add,
-	              VALUES(INT(e->id), INT(rows + 1 - e->orphan_rows), INT(total + bytes - e->orphan_bytes), INT(dropped)), NULL, error);
+	              VALUES(INT(e->id), INT(rows + 1 - e->orphan_rows),
+	                     INT(total + bytes - e->orphan_bytes), INT(dropped)),
+	              NULL, error);
 }
 
-static int32_t receipt_orphan(inbox *in, db *d, receipt *r, receipt_kind *k, receipt_dates *dates, knocker_error *error)
+static int32_t receipt_orphan(inbox *in, db *d, receipt *r, receipt_kind *k, receipt_dates *dates,
+                              knocker_error *error)
 {
 	int64_t bytes = (int64_t)r->headers.len + (k->keep_body ? r->request->body.len : 0), inserted;
 	int32_t rc = receipt_make_room(in, d, k->endpoint, bytes, error);
@@ -142,7 +153,8 @@ static int32_t receipt_orphan(inbox *in, db *d, receipt *r, receipt_kind *k, rec
 
 /* ---- the cases, in the order of the checks ---- */
 
-static int32_t receipt_check_provider(const receipt *r, const endpoint_row *row, knocker_error *error)
+static int32_t receipt_check_provider(const receipt *r, const endpoint_row *row,
+                                      knocker_error *error)
 {
 	const scheme *builtin = NULL;
 	int32_t rc;
@@ -154,8 +166,10 @@ static int32_t receipt_check_provider(const receipt *r, const endpoint_row *row,
 		return rc;
 	if (!builtin && r->own_scheme && bytes_is(r->provider, "custom"))
 		return 0; /* the application's own scheme, given with the call */
-	return fail(error, KNOCKER_INVALID_ARGUMENT, "endpoint '%.*s' is verified by '%.*s', but this request was put to '%.*s'",
-	            QUOTED(r->request->endpoint), QUOTED(row->provider), r->provider.len > 0 ? (int)r->provider.len : 4,
+	return fail(error, KNOCKER_INVALID_ARGUMENT,
+	            "endpoint '%.*s' is verified by '%.*s', but this request was put to '%.*s'",
+	            QUOTED(r->request->endpoint), QUOTED(row->provider),
+	            r->provider.len > 0 ? (int)r->provider.len : 4,
 	            r->provider.len > 0 ? (const char *)r->provider.data : "none");
 }
 
@@ -165,9 +179,13 @@ static bool receipt_keeps_body(const receipt *r)
 }
 
 /* What a request is that makes no event; `status` is what to answer. */
-static int32_t receipt_refuse(inbox *in, db *d, receipt *r, const endpoint_row *row, receipt_dates *dates, knocker_error *error)
+static int32_t receipt_refuse(inbox *in, db *d, receipt *r, const endpoint_row *row,
+                              receipt_dates *dates, knocker_error *error)
 {
-	receipt_kind k = {.endpoint = row, .id = dates->next_id++, .valid = -1, .keep_body = receipt_keeps_body(r)};
+	receipt_kind k = {.endpoint = row,
+	                  .id = dates->next_id++,
+	                  .valid = -1,
+	                  .keep_body = receipt_keeps_body(r)};
 	char large[120];
 
 	r->delivery_id = k.id;
@@ -175,12 +193,14 @@ static int32_t receipt_refuse(inbox *in, db *d, receipt *r, const endpoint_row *
 		k.error = "endpoint disabled";
 		r->status = 404;
 	} else if (r->too_large) {
-		snprintf(large, sizeof large, "body of %lld bytes is over the limit of %lld", (long long)r->request->body.len,
-		         (long long)in->max_body_bytes);
+		snprintf(large, sizeof large, "body of %lld bytes is over the limit of %lld",
+		         (long long)r->request->body.len, (long long)in->max_body_bytes);
 		k.error = large;
 		r->status = 413;
 	} else {
-		k.error = r->verdict.handshake ? "handshake" : r->verdict.error ? r->verdict.error : "rejected";
+		k.error = r->verdict.handshake ? "handshake"
+		          : r->verdict.error   ? r->verdict.error
+		                               : "rejected";
 		k.valid = r->verdict.handshake ? -1 : 0;
 		r->status = r->verdict.status;
 		r->response_headers = r->verdict.response_headers;
@@ -206,7 +226,10 @@ int32_t receipt_store(inbox *in, db *d, receipt *r, receipt_dates *dates, knocke
 	if ((!row.enabled && !r->ingest) || r->too_large || r->verdict.handshake || !r->verdict.valid)
 		return receipt_refuse(in, d, r, &row, dates, error);
 	k.id = r->delivery_id = dates->next_id++;
-	k.valid = r->request->verdict == KNOCKER_UNCHECKED || (!r->ingest && !r->scheme && !r->by_application) ? -1 : 1;
+	k.valid = r->request->verdict == KNOCKER_UNCHECKED ||
+	                  (!r->ingest && !r->scheme && !r->by_application)
+	              ? -1
+	              : 1;
 	r->status = r->verdict.status;
 	r->response_headers = r->verdict.response_headers;
 	r->response_body = r->verdict.response_body;

@@ -1,5 +1,5 @@
-/* Pruning: what is finished and old goes, with what hangs on it, in one transaction, and every call leaves an audit row. No id that
- * was deleted is ever used again. */
+/* Pruning: what is finished and old goes, with what hangs on it, in one transaction, and every call
+ * leaves an audit row. No id that was deleted is ever used again. */
 #include <string.h>
 
 #include "error.h"
@@ -31,10 +31,12 @@ static int32_t prune_statuses_read(knocker_bytes text, prune_statuses *s, knocke
 		s->handled = s->handled || bytes_is(status, "handled");
 		s->ignored = s->ignored || bytes_is(status, "ignored");
 		if (!bytes_is(status, "handled") && !bytes_is(status, "ignored"))
-			rc = fail(error, KNOCKER_INVALID_ARGUMENT, "status '%.*s' cannot be pruned: handled and ignored can", QUOTED(status));
+			rc = fail(error, KNOCKER_INVALID_ARGUMENT,
+			          "status '%.*s' cannot be pruned: handled and ignored can", QUOTED(status));
 	}
 	if (rc == 0 && !s->handled && !s->ignored)
-		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "statuses is empty: handled and ignored can be pruned");
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT,
+		          "statuses is empty: handled and ignored can be pruned");
 	json_free(list);
 	return rc;
 }
@@ -89,32 +91,39 @@ typedef struct {
 	bool live;
 } prune_victim;
 
-static int32_t prune_read(query *q, int32_t rc, bool orphans, prune_victim *out, int32_t *count, knocker_error *error)
+static int32_t prune_read(query *q, int32_t rc, bool orphans, prune_victim *out, int32_t *count,
+                          knocker_error *error)
 {
 	for (*count = 0; rc == 0; rc = db_next(q, error))
-		out[(*count)++] = (prune_victim){.id = db_int(q, 0), .endpoint_id = orphans ? db_int(q, 1) : 0,
-		                                 .bytes = orphans ? db_int(q, 2) : 0, .live = !orphans && db_int(q, 1) != 0};
+		out[(*count)++] = (prune_victim){.id = db_int(q, 0),
+		                                 .endpoint_id = orphans ? db_int(q, 1) : 0,
+		                                 .bytes = orphans ? db_int(q, 2) : 0,
+		                                 .live = !orphans && db_int(q, 1) != 0};
 	db_done(q);
 	return rc < 0 ? rc : 0;
 }
 
 /* The next victims above `after`, oldest first. */
-static int32_t prune_next(db *d, const prune_statuses *s, int64_t after, int64_t before_id, int64_t limit, prune_victim *out,
-                          int32_t *count, knocker_error *error)
+static int32_t prune_next(db *d, const prune_statuses *s, int64_t after, int64_t before_id,
+                          int64_t limit, prune_victim *out, int32_t *count, knocker_error *error)
 {
 	query *q;
 	int32_t rc;
 
 	if (s) {
-		rc = db_query(d, STMT_event_prune_ids, VALUES(INT(before_id), INT(s->handled), INT(s->ignored), INT(limit), INT(after)), &q,
-		              error);
+		rc = db_query(d, STMT_event_prune_ids,
+		              VALUES(INT(before_id), INT(s->handled), INT(s->ignored), INT(limit),
+		                     INT(after)),
+		              &q, error);
 		return prune_read(q, rc, false, out, count, error);
 	}
-	rc = db_query(d, STMT_orphan_prune_ids, VALUES(INT(before_id), INT(limit), INT(after)), &q, error);
+	rc = db_query(d, STMT_orphan_prune_ids, VALUES(INT(before_id), INT(limit), INT(after)), &q,
+	              error);
 	return prune_read(q, rc, true, out, count, error);
 }
 
-static int32_t prune_orphan(db *d, const prune_victim *v, bool dry_run, prune_counts *c, knocker_error *error)
+static int32_t prune_orphan(db *d, const prune_victim *v, bool dry_run, prune_counts *c,
+                            knocker_error *error)
 {
 	int32_t rc = 0;
 
@@ -124,27 +133,33 @@ static int32_t prune_orphan(db *d, const prune_victim *v, bool dry_run, prune_co
 	}
 	rc = prune_delete(d, STMT_delivery_delete, v->id, &c->deliveries, error);
 	if (rc == 0)
-		rc = db_run(d, STMT_endpoint_orphans_add, VALUES(INT(v->endpoint_id), INT(-1), INT(-v->bytes), INT(0)), NULL, error);
+		rc = db_run(d, STMT_endpoint_orphans_add,
+		            VALUES(INT(v->endpoint_id), INT(-1), INT(-v->bytes), INT(0)), NULL, error);
 	return rc;
 }
 
 /* Walks the victims, oldest first, in rounds. `s` NULL: orphans. */
-static int32_t prune_walk(db *d, const prune_options *o, const prune_statuses *s, prune_counts *c, knocker_error *error)
+static int32_t prune_walk(db *d, const prune_options *o, const prune_statuses *s, prune_counts *c,
+                          knocker_error *error)
 {
 	prune_victim *victims = memory_get(PRUNE_ROUND * sizeof *victims);
 	int64_t before_id = 0, last = 0, highest = 0, left = o->limit ? o->limit : INT64_MAX;
-	int32_t count = 0, i, rc = victims ? look_since(d, o->older_than_s * 1000, &before_id, error) : fail_memory(error);
+	int32_t count = 0, i,
+			rc = victims ? look_since(d, o->older_than_s * 1000, &before_id, error)
+	                     : fail_memory(error);
 
 	if (rc == 0)
 		rc = db_int_of(d, STMT_id_last, NO_VALUES, 0, &highest, error);
 	do {
 		count = 0;
 		if (rc == 0)
-			rc = prune_next(d, s, last, before_id, left < PRUNE_ROUND ? left : PRUNE_ROUND, victims, &count, error);
+			rc = prune_next(d, s, last, before_id, left < PRUNE_ROUND ? left : PRUNE_ROUND, victims,
+			                &count, error);
 		for (i = 0; rc == 0 && i < count; i++) {
 			c->events += s != NULL;
 			c->live_jobs += victims[i].live;
-			rc = s ? prune_event(d, victims[i].id, o->dry_run, c, error) : prune_orphan(d, &victims[i], o->dry_run, c, error);
+			rc = s ? prune_event(d, victims[i].id, o->dry_run, c, error)
+			       : prune_orphan(d, &victims[i], o->dry_run, c, error);
 			last = victims[i].id;
 		}
 		left -= count;
@@ -155,7 +170,8 @@ static int32_t prune_walk(db *d, const prune_options *o, const prune_statuses *s
 	return rc;
 }
 
-static int32_t prune_audit(inbox *in, db *d, const char *kind, const prune_options *o, const prune_counts *c, knocker_error *error)
+static int32_t prune_audit(inbox *in, db *d, const char *kind, const prune_options *o,
+                           const prune_counts *c, knocker_error *error)
 {
 	knocker_bytes queue = o->queue_name.data ? o->queue_name : bytes_of(in->queue_name);
 	buffer summary;
@@ -173,15 +189,16 @@ static int32_t prune_audit(inbox *in, db *d, const char *kind, const prune_optio
 	buffer_text(&summary, "}");
 	rc = summary.failed ? fail_memory(error)
 	                    : db_run(d, STMT_audit_insert,
-	                             VALUES(TEXT(bytes_of(kind)), TEXT(queue), INT(inbox_now_ms(in)), INT(c->events), INT(c->deliveries),
-	                                    INT(c->attempts), INT(c->live_jobs), TEXT(buffer_view(&summary))),
+	                             VALUES(TEXT(bytes_of(kind)), TEXT(queue), INT(inbox_now_ms(in)),
+	                                    INT(c->events), INT(c->deliveries), INT(c->attempts),
+	                                    INT(c->live_jobs), TEXT(buffer_view(&summary))),
 	                             NULL, error);
 	buffer_free(&summary);
 	return rc;
 }
 
-static int32_t prune_run(inbox *in, db *d, const char *kind, const prune_options *o, const prune_statuses *s, prune_counts *c,
-                         knocker_error *error)
+static int32_t prune_run(inbox *in, db *d, const char *kind, const prune_options *o,
+                         const prune_statuses *s, prune_counts *c, knocker_error *error)
 {
 	int32_t rc = prune_check(o, error);
 
@@ -193,7 +210,8 @@ static int32_t prune_run(inbox *in, db *d, const char *kind, const prune_options
 	return rc;
 }
 
-int32_t prune_events(inbox *in, db *d, const prune_options *o, prune_counts *counts, knocker_error *error)
+int32_t prune_events(inbox *in, db *d, const prune_options *o, prune_counts *counts,
+                     knocker_error *error)
 {
 	prune_statuses s;
 	int32_t rc = prune_statuses_read(o->statuses_json, &s, error);
@@ -201,7 +219,8 @@ int32_t prune_events(inbox *in, db *d, const prune_options *o, prune_counts *cou
 	return rc < 0 ? rc : prune_run(in, d, "prune_events", o, &s, counts, error);
 }
 
-int32_t prune_orphans(inbox *in, db *d, const prune_options *o, prune_counts *counts, knocker_error *error)
+int32_t prune_orphans(inbox *in, db *d, const prune_options *o, prune_counts *counts,
+                      knocker_error *error)
 {
 	return prune_run(in, d, "prune_orphan_deliveries", o, NULL, counts, error);
 }

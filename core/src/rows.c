@@ -1,4 +1,5 @@
-/* A finished result in memory: named columns, rows of values. Knows nothing of where they came from. */
+/* A finished result in memory: named columns, rows of values. Knows nothing of where they came
+ * from. */
 #include "rows.h"
 
 #include <string.h>
@@ -48,7 +49,8 @@ int32_t rows_column(knocker_rows *rows, const char *name, knocker_error *error)
 	knocker_bytes copy;
 
 	if (rows->columns == ROWS_COLUMNS)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "the result has over %d columns", ROWS_COLUMNS);
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "the result has over %d columns",
+		            ROWS_COLUMNS);
 	if (!arena_copy(&rows->memory, bytes_of(name ? name : ""), &copy))
 		return fail_memory(error);
 	rows->names[rows->columns++] = copy.data;

@@ -1,4 +1,5 @@
-/* A finished result in memory: named columns, rows of values. Knows nothing of where they came from. */
+/* A finished result in memory: named columns, rows of values. Knows nothing of where they came
+ * from. */
 #ifndef KNOCKER_ROWS_H
 #define KNOCKER_ROWS_H
 
@@ -19,7 +20,9 @@ knocker_value value_blob(knocker_bytes blob); /* absent: null */
 knocker_value value_null(void);
 
 /* The arguments of a statement or a row: two C arguments, the values and their count. */
-#define VALUES(...) (const knocker_value[]){__VA_ARGS__}, (int32_t)(sizeof((const knocker_value[]){__VA_ARGS__}) / sizeof(knocker_value))
+#define VALUES(...)                       \
+	(const knocker_value[]){__VA_ARGS__}, \
+		(int32_t)(sizeof((const knocker_value[]){__VA_ARGS__}) / sizeof(knocker_value))
 #define NO_VALUES NULL, 0
 #define INT(v) value_int(v)
 #define INT_OR_NULL(v) ((v) > 0 ? value_int(v) : value_null())

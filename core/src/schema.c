@@ -1,4 +1,5 @@
-/* The file's schema: numbered migrations, applied once each. Knows nothing of what the tables mean. */
+/* The file's schema: numbered migrations, applied once each. Knows nothing of what the tables mean.
+ */
 #include "schema.h"
 
 #include "clock.h"
@@ -15,8 +16,10 @@ static int32_t schema_version(db *d, int64_t *version, knocker_error *error)
 
 static int32_t schema_too_new(int64_t version, knocker_error *error)
 {
-	return fail(error, KNOCKER_STORAGE, "the file has schema %lld, and this version of Knocker knows %d at most: upgrade it",
-	            (long long)version, SCHEMA_VERSION);
+	return fail(
+		error, KNOCKER_STORAGE,
+		"the file has schema %lld, and this version of Knocker knows %d at most: upgrade it",
+		(long long)version, SCHEMA_VERSION);
 }
 
 int32_t schema_apply(db *d, knocker_error *error)
@@ -31,7 +34,8 @@ int32_t schema_apply(db *d, knocker_error *error)
 		if (schema_migrations[i].version > version)
 			rc = db_script(d, schema_migrations[i].text, error);
 	if (rc == 0 && version < SCHEMA_VERSION)
-		rc = db_run(d, STMT_meta_set, VALUES(TEXT(bytes_of("schema")), INT(SCHEMA_VERSION)), NULL, error);
+		rc = db_run(d, STMT_meta_set, VALUES(TEXT(bytes_of("schema")), INT(SCHEMA_VERSION)), NULL,
+		            error);
 	return rc;
 }
 
@@ -44,7 +48,8 @@ int32_t schema_migrate(db *d, knocker_error *error)
 		return rc;
 	rc = db_begin(d, error);
 	if (rc == 0)
-		rc = schema_apply(d, error); /* reads the version anew: another process may have been first */
+		rc = schema_apply(d, error); /* reads the version anew: another process may have been first
+		                              */
 	if (rc == 0)
 		rc = db_commit(d, error);
 	db_rollback(d);
@@ -59,6 +64,7 @@ int32_t schema_check(db *d, knocker_error *error)
 	if (rc == 0 && version > SCHEMA_VERSION)
 		return schema_too_new(version, error);
 	if (rc == 0 && version < SCHEMA_VERSION)
-		return fail(error, KNOCKER_STORAGE, "this database has no inbox yet: call knocker_bootstrap() first");
+		return fail(error, KNOCKER_STORAGE,
+		            "this database has no inbox yet: call knocker_bootstrap() first");
 	return rc;
 }

@@ -1,12 +1,13 @@
-/* Numbers for a health check and a metrics page, by endpoint. Reads the due index and the rare statuses; only the number of handled
- * events walks all events. */
+/* Numbers for a health check and a metrics page, by endpoint. Reads the due index and the rare
+ * statuses; only the number of handled events walks all events. */
 #include <string.h>
 
 #include "error.h"
 #include "operator.h"
 
 typedef struct {
-	int64_t id, queued, due, oldest_ms, processing, failed, dead, ignored, orphans, orphan_bytes, dropped;
+	int64_t id, queued, due, oldest_ms, processing, failed, dead, ignored, orphans, orphan_bytes,
+		dropped;
 	knocker_bytes name;
 } stats_line;
 
@@ -44,7 +45,8 @@ static stats_line *stats_append(stats_table *t)
 static int32_t stats_endpoints(stats_table *t, db *d, knocker_error *error)
 {
 	query *q;
-	int32_t rc = stats_append(t) ? db_query(d, STMT_stats_endpoints, NO_VALUES, &q, error) : fail_memory(error);
+	int32_t rc = stats_append(t) ? db_query(d, STMT_stats_endpoints, NO_VALUES, &q, error)
+	                             : fail_memory(error);
 
 	if (!t->count)
 		return rc;
@@ -90,7 +92,9 @@ static int32_t stats_rare(stats_table *t, db *d, knocker_error *error)
 	for (; rc == 0; rc = db_next(q, error)) {
 		stats_line *line = stats_find(t, db_int(q, 0));
 		knocker_bytes status = db_text(q, 1);
-		int64_t *count = bytes_is(status, "failed") ? &line->failed : bytes_is(status, "dead") ? &line->dead : &line->ignored;
+		int64_t *count = bytes_is(status, "failed") ? &line->failed
+		                 : bytes_is(status, "dead") ? &line->dead
+		                                            : &line->ignored;
 
 		*count += db_int(q, 2);
 	}
@@ -120,7 +124,8 @@ static void stats_sum(stats_table *t)
 	}
 }
 
-static int32_t stats_rows(const stats_table *t, int64_t now_ms, int64_t handled, int64_t redated, knocker_rows *rows, knocker_error *error)
+static int32_t stats_rows(const stats_table *t, int64_t now_ms, int64_t handled, int64_t redated,
+                          knocker_rows *rows, knocker_error *error)
 {
 	int32_t rc = 0;
 	size_t i;
@@ -130,9 +135,11 @@ static int32_t stats_rows(const stats_table *t, int64_t now_ms, int64_t handled,
 		int64_t age = s->oldest_ms && s->oldest_ms <= now_ms ? (now_ms - s->oldest_ms) / 1000 : -1;
 
 		rc = rows_add(rows,
-		              (const knocker_value[]){TEXT(s->name), INT(s->queued), INT(s->due), age < 0 ? NONE : INT(age), INT(s->processing),
-		                                      INT(s->failed), INT(s->dead), INT(s->ignored), i == 0 ? INT(handled) : NONE,
-		                                      INT(s->orphans), INT(s->orphan_bytes), INT(s->dropped),
+		              (const knocker_value[]){TEXT(s->name), INT(s->queued), INT(s->due),
+		                                      age < 0 ? NONE : INT(age), INT(s->processing),
+		                                      INT(s->failed), INT(s->dead), INT(s->ignored),
+		                                      i == 0 ? INT(handled) : NONE, INT(s->orphans),
+		                                      INT(s->orphan_bytes), INT(s->dropped),
 		                                      i == 0 ? INT(redated) : NONE},
 		              error);
 	}
@@ -155,9 +162,10 @@ int32_t look_stats(inbox *in, db *d, knocker_rows **out, knocker_error *error)
 	if (rc == 0)
 		rc = db_int_of(d, STMT_meta_get, VALUES(TEXT(bytes_of("redated"))), 0, &redated, error);
 	if (rc == 0)
-		rc = rows_new("endpoint, queued, due, oldest_due_age_s, processing, failed, dead, ignored, handled, orphans, orphan_bytes, "
-		              "orphans_dropped, redated",
-		              out, error);
+		rc = rows_new(
+			"endpoint, queued, due, oldest_due_age_s, processing, failed, dead, ignored, handled, orphans, orphan_bytes, "
+			"orphans_dropped, redated",
+			out, error);
 	if (rc == 0) {
 		stats_sum(&t);
 		rc = stats_rows(&t, now_ms, handled, redated, *out, error);

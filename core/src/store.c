@@ -1,5 +1,6 @@
-/* One file and its connections: who may use them when. SQLite has one writer, so callers stand in line for it; receipts that wait
- * are taken along by whoever leads. Knows nothing of what is written. */
+/* One file and its connections: who may use them when. SQLite has one writer, so callers stand in
+ * line for it; receipts that wait are taken along by whoever leads. Knows nothing of what is
+ * written. */
 #include "store.h"
 
 #include <errno.h>
@@ -12,7 +13,8 @@
 #include "limits.h"
 
 #define STORE_READERS 64
-#define STORE_BURST_MS 20 /* so long one process may keep the writer before it lets others in for a moment */
+#define STORE_BURST_MS \
+	20 /* so long one process may keep the writer before it lets others in for a moment */
 
 struct store {
 	store_options options;
@@ -21,9 +23,9 @@ struct store {
 	bell *bell;
 	pthread_mutex_t lock;
 	pthread_condattr_t monotonic;
-	ticket *first, *last;      /* the line */
+	ticket *first, *last; /* the line */
 	bool held;
-	const char *holder;        /* who holds the writer */
+	const char *holder; /* who holds the writer */
 	int64_t held_since_ms, burst_since_ms;
 	db *idle[STORE_READERS];
 	int32_t idle_count, reader_count;
@@ -85,9 +87,12 @@ static int32_t store_line_wait(store *s, ticket *t, knocker_error *error)
 
 	pthread_cond_init(&t->wake, &s->monotonic);
 	while (t->state == TICKET_WAITING && rc == 0)
-		if (pthread_cond_timedwait(&t->wake, &s->lock, &deadline) == ETIMEDOUT && t->state == TICKET_WAITING) {
-			rc = fail(error, KNOCKER_BUSY, "the writer was held for %lld ms by %s, longer than %lld ms were waited for",
-			          (long long)(clock_monotonic_ms() - s->held_since_ms), s->holder, (long long)s->options.busy_timeout_ms);
+		if (pthread_cond_timedwait(&t->wake, &s->lock, &deadline) == ETIMEDOUT &&
+		    t->state == TICKET_WAITING) {
+			rc = fail(error, KNOCKER_BUSY,
+			          "the writer was held for %lld ms by %s, longer than %lld ms were waited for",
+			          (long long)(clock_monotonic_ms() - s->held_since_ms), s->holder,
+			          (long long)s->options.busy_timeout_ms);
 			store_line_leave(s, t);
 		}
 	while (t->state == TICKET_TAKEN)
@@ -194,7 +199,9 @@ bell *store_bell(store *s)
 
 static int32_t store_reader_open(store *s, db **out, knocker_error *error)
 {
-	db_options o = {.path = bytes_of(s->path), .init_sql = s->options.init_sql, .busy_timeout_ms = s->options.busy_timeout_ms,
+	db_options o = {.path = bytes_of(s->path),
+	                .init_sql = s->options.init_sql,
+	                .busy_timeout_ms = s->options.busy_timeout_ms,
 	                .reader = true};
 	int32_t rc = db_open(&o, out, error);
 
@@ -226,7 +233,8 @@ int32_t store_reader(store *s, db **out, knocker_error *error)
 	if (*out)
 		return 0;
 	if (timed_out == ETIMEDOUT)
-		return fail(error, KNOCKER_BUSY, "all %lld readers were in use for %lld ms: raise max_readers",
+		return fail(error, KNOCKER_BUSY,
+		            "all %lld readers were in use for %lld ms: raise max_readers",
 		            (long long)s->options.max_readers, (long long)s->options.busy_timeout_ms);
 	return store_reader_open(s, out, error);
 }
@@ -260,7 +268,9 @@ static int32_t store_options_copy(store *s, const store_options *options, knocke
 
 int32_t store_open(const store_options *options, store **out, knocker_error *error)
 {
-	db_options o = {.path = options->path, .init_sql = options->init_sql, .busy_timeout_ms = options->busy_timeout_ms};
+	db_options o = {.path = options->path,
+	                .init_sql = options->init_sql,
+	                .busy_timeout_ms = options->busy_timeout_ms};
 	store *s = memory_get(sizeof *s);
 	char wal[sizeof s->path + 8];
 	int32_t rc;

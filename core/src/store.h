@@ -1,5 +1,6 @@
-/* One file and its connections: who may use them when. SQLite has one writer, so callers stand in line for it; receipts that wait
- * are taken along by whoever leads. Knows nothing of what is written. */
+/* One file and its connections: who may use them when. SQLite has one writer, so callers stand in
+ * line for it; receipts that wait are taken along by whoever leads. Knows nothing of what is
+ * written. */
 #ifndef KNOCKER_STORE_H
 #define KNOCKER_STORE_H
 
@@ -23,14 +24,15 @@ bell *store_bell(store *s);
 typedef struct ticket ticket;
 struct ticket {
 	ticket *next;
-	void *batch;       /* what the leader is to do; NULL: the caller wants the writer for itself */
-	int64_t bytes;     /* of the batch, for LIMIT_BATCH_BYTES */
-	const char *who;   /* for "busy" messages */
+	void *batch;     /* what the leader is to do; NULL: the caller wants the writer for itself */
+	int64_t bytes;   /* of the batch, for LIMIT_BATCH_BYTES */
+	const char *who; /* for "busy" messages */
 	enum { TICKET_WAITING, TICKET_TAKEN, TICKET_DONE, TICKET_LEADS } state;
 	pthread_cond_t wake;
 };
 
-/* 0: a leader has done the batch; 1: the caller leads: it holds the writer until store_leave. KNOCKER_BUSY past the timeout. */
+/* 0: a leader has done the batch; 1: the caller leads: it holds the writer until store_leave.
+ * KNOCKER_BUSY past the timeout. */
 int32_t store_line_up(store *s, ticket *t, knocker_error *error);
 /* The leader's own ticket and the batches that wait behind it, in order, now nobody else's. */
 ticket *store_take(store *s, ticket *own);

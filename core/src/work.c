@@ -1,5 +1,6 @@
-/* A handler's transaction: it begins at the first statement through it, holds the writer from then on, and ends with the job's
- * outcome. Every statement of a handler passes work_run, which looks whether SQLite rolled back behind it. */
+/* A handler's transaction: it begins at the first statement through it, holds the writer from then
+ * on, and ends with the job's outcome. Every statement of a handler passes work_run, which looks
+ * whether SQLite rolled back behind it. */
 #include "work.h"
 
 #include <string.h>
@@ -70,8 +71,10 @@ static int32_t work_enter(knocker_work *w, knocker_error *error)
 	return rc < 0 ? fail(error, rc, "%s", cause.text) : 0;
 }
 
-/* After a statement of the handler's: where SQLite rolled back by itself nothing more may run, least of all in autocommit. */
-static int32_t work_look(knocker_work *w, int32_t rc, const knocker_error *said, knocker_error *error)
+/* After a statement of the handler's: where SQLite rolled back by itself nothing more may run,
+ * least of all in autocommit. */
+static int32_t work_look(knocker_work *w, int32_t rc, const knocker_error *said,
+                         knocker_error *error)
 {
 	knocker_error cause = *said;
 
@@ -83,8 +86,8 @@ static int32_t work_look(knocker_work *w, int32_t rc, const knocker_error *said,
 	return rc < 0 ? fail(error, rc, "%s", cause.text) : rc;
 }
 
-int32_t work_run(knocker_work *w, const db_text_statement *statement, knocker_rows **rows, int64_t *changes, int64_t *last_id,
-                 knocker_error *error)
+int32_t work_run(knocker_work *w, const db_text_statement *statement, knocker_rows **rows,
+                 int64_t *changes, int64_t *last_id, knocker_error *error)
 {
 	knocker_error said = {0};
 	int32_t rc = work_enter(w, error);
@@ -117,7 +120,8 @@ static int32_t work_store(knocker_work *w, receipt *r, knocker_rows **out, knock
 	return rc;
 }
 
-int32_t work_receive(knocker_work *w, const knocker_request *request, bool ingest, knocker_rows **out, knocker_error *error)
+int32_t work_receive(knocker_work *w, const knocker_request *request, bool ingest,
+                     knocker_rows **out, knocker_error *error)
 {
 	knocker_error said = {0};
 	receipt r;
@@ -140,8 +144,10 @@ int32_t work_receive(knocker_work *w, const knocker_request *request, bool inges
 
 /* ---- beginning ---- */
 
-/* Renews a lease of which less than half is left, and drops a job that has nothing to do. One small transaction. */
-static int32_t work_touch(store *s, int64_t job_id, int64_t claim, int64_t until_ms, knocker_error *error)
+/* Renews a lease of which less than half is left, and drops a job that has nothing to do. One small
+ * transaction. */
+static int32_t work_touch(store *s, int64_t job_id, int64_t claim, int64_t until_ms,
+                          knocker_error *error)
 {
 	db *d = store_writer(s);
 	int32_t rc = store_enter(s, "a worker", error);
@@ -185,7 +191,8 @@ static int32_t work_check(inbox *in, store *s, int64_t job_id, int64_t claim, kn
 	return rc;
 }
 
-int32_t work_begin(inbox *in, store *s, int64_t job_id, int64_t claim, bool settle_full, knocker_work **out, knocker_error *error)
+int32_t work_begin(inbox *in, store *s, int64_t job_id, int64_t claim, bool settle_full,
+                   knocker_work **out, knocker_error *error)
 {
 	knocker_work *w;
 	int32_t rc = work_check(in, s, job_id, claim, error);
@@ -215,7 +222,8 @@ int32_t work_event(knocker_work *w, knocker_rows **out, knocker_error *error)
 
 	*out = NULL;
 	if (w->open)
-		return db_rows(store_writer(w->store), STMT_event_of_work, VALUES(INT(w->job_id)), out, error);
+		return db_rows(store_writer(w->store), STMT_event_of_work, VALUES(INT(w->job_id)), out,
+		               error);
 	rc = store_reader(w->store, &reader, error);
 	if (rc == 0)
 		rc = db_rows(reader, STMT_event_of_work, VALUES(INT(w->job_id)), out, error);
@@ -223,7 +231,8 @@ int32_t work_event(knocker_work *w, knocker_rows **out, knocker_error *error)
 	return rc;
 }
 
-/* A lease is lengthened at once, for all to see, while the handler's own writes are not committed; so not within its transaction. */
+/* A lease is lengthened at once, for all to see, while the handler's own writes are not committed;
+ * so not within its transaction. */
 int32_t work_extend(knocker_work *w, int64_t lease_ms, knocker_error *error)
 {
 	int64_t until_ms = inbox_now_ms(w->in) + lease_ms;
@@ -240,18 +249,22 @@ int32_t work_extend(knocker_work *w, int64_t lease_ms, knocker_error *error)
 
 /* ---- ending ---- */
 
-static worker_outcome work_outcome(const knocker_work *w, int32_t outcome, knocker_bytes reason, int64_t delay_ms)
+static worker_outcome work_outcome(const knocker_work *w, int32_t outcome, knocker_bytes reason,
+                                   int64_t delay_ms)
 {
-	return (worker_outcome){w->job_id, w->claim, outcome, reason, delay_ms, clock_monotonic_ms() - w->begun_ms};
+	return (worker_outcome){w->job_id, w->claim, outcome,
+	                        reason,    delay_ms, clock_monotonic_ms() - w->begun_ms};
 }
 
-static int32_t work_commit(knocker_work *w, const worker_outcome *o, worker_result *result, knocker_error *error)
+static int32_t work_commit(knocker_work *w, const worker_outcome *o, worker_result *result,
+                           knocker_error *error)
 {
 	db *d = store_writer(w->store);
 	int32_t rc = work_enter(w, error);
 
 	if (rc == 0 && db_foreign_keys_pending(d))
-		rc = fail(error, KNOCKER_SQL, "a deferred foreign key does not hold at the end of the handler");
+		rc = fail(error, KNOCKER_SQL,
+		          "a deferred foreign key does not hold at the end of the handler");
 	if (rc == 0)
 		rc = worker_settle(w->in, d, o, result, error);
 	if (rc == 0)
@@ -260,8 +273,10 @@ static int32_t work_commit(knocker_work *w, const worker_outcome *o, worker_resu
 	return rc;
 }
 
-/* A handler that did not succeed: its writes roll back first; then, in a fresh transaction, the outcome is recorded. */
-static int32_t work_record(knocker_work *w, const worker_outcome *o, worker_result *result, knocker_error *error)
+/* A handler that did not succeed: its writes roll back first; then, in a fresh transaction, the
+ * outcome is recorded. */
+static int32_t work_record(knocker_work *w, const worker_outcome *o, worker_result *result,
+                           knocker_error *error)
 {
 	work_end(w);
 	if (w->lost && w->cause.code == KNOCKER_LEASE_LOST)
@@ -270,13 +285,14 @@ static int32_t work_record(knocker_work *w, const worker_outcome *o, worker_resu
 	return work_commit(w, o, result, error);
 }
 
-int32_t work_settle(knocker_work *w, int32_t outcome, knocker_bytes reason, int64_t delay_ms, knocker_rows **out,
-                    knocker_error *error)
+int32_t work_settle(knocker_work *w, int32_t outcome, knocker_bytes reason, int64_t delay_ms,
+                    knocker_rows **out, knocker_error *error)
 {
 	worker_outcome o = work_outcome(w, outcome, reason, delay_ms);
 	worker_result result = {0};
 	knocker_error said = {0}, again = {0};
-	int32_t rc = outcome == KNOCKER_HANDLED ? work_commit(w, &o, &result, &said) : work_record(w, &o, &result, &said);
+	int32_t rc = outcome == KNOCKER_HANDLED ? work_commit(w, &o, &result, &said)
+	                                        : work_record(w, &o, &result, &said);
 
 	if (rc == 0)
 		return worker_result_row(&result, out, error);

@@ -1,5 +1,5 @@
-/* What a worker does with an event's job: claim and settle. The rules of turns, retries and attempts. Knows no threads and no
- * transactions: its caller has begun one. */
+/* What a worker does with an event's job: claim and settle. The rules of turns, retries and
+ * attempts. Knows no threads and no transactions: its caller has begun one. */
 #include "worker.h"
 
 #include <stdio.h>
@@ -36,7 +36,8 @@ static int32_t worker_scope_paused(worker_scope *scope, db *d, knocker_error *er
 }
 
 /* Reads a JSON array of names; each in turn is `element`, NULL at the end. */
-static int32_t worker_names(const char *what, knocker_bytes text, json **parsed, knocker_error *error)
+static int32_t worker_names(const char *what, knocker_bytes text, json **parsed,
+                            knocker_error *error)
 {
 	const json *element;
 	int32_t rc = json_parse(what, text, parsed, error);
@@ -44,7 +45,8 @@ static int32_t worker_names(const char *what, knocker_bytes text, json **parsed,
 	if (rc < 0)
 		return rc;
 	if (json_kind(*parsed) != JSON_ARRAY || json_count(*parsed) > LIMIT_CLAIM)
-		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "%s is not a JSON array of at most %d names", what, LIMIT_CLAIM);
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "%s is not a JSON array of at most %d names",
+		          what, LIMIT_CLAIM);
 	for (element = json_first(*parsed); rc == 0 && element; element = json_next(element))
 		rc = inbox_name_check(what, json_text(element), error);
 	if (rc < 0) {
@@ -54,7 +56,8 @@ static int32_t worker_names(const char *what, knocker_bytes text, json **parsed,
 	return rc;
 }
 
-static int32_t worker_scope_only(worker_scope *scope, db *d, knocker_bytes endpoints_json, knocker_error *error)
+static int32_t worker_scope_only(worker_scope *scope, db *d, knocker_bytes endpoints_json,
+                                 knocker_error *error)
 {
 	json *names;
 	const json *name;
@@ -84,12 +87,17 @@ static int32_t worker_scope_queue(worker_scope *scope, knocker_bytes queue, knoc
 		if (bytes_equal(scope->queues[i], queue))
 			return 0;
 	if (scope->queue_count == LIMIT_CLAIM)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "a worker serves at most %d queues", LIMIT_CLAIM);
-	return arena_copy(&scope->memory, queue, &scope->queues[scope->queue_count++]) ? 0 : fail_memory(error);
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "a worker serves at most %d queues",
+		            LIMIT_CLAIM);
+	return arena_copy(&scope->memory, queue, &scope->queues[scope->queue_count++])
+	           ? 0
+	           : fail_memory(error);
 }
 
-/* Told nothing, a worker serves the handle's queue and those that its endpoints have of their own. */
-static int32_t worker_scope_queues(worker_scope *scope, inbox *in, knocker_bytes queues_json, knocker_error *error)
+/* Told nothing, a worker serves the handle's queue and those that its endpoints have of their own.
+ */
+static int32_t worker_scope_queues(worker_scope *scope, inbox *in, knocker_bytes queues_json,
+                                   knocker_error *error)
 {
 	char name[LIMIT_NAME + 1];
 	int32_t at = 0, rc = 0;
@@ -112,7 +120,8 @@ static int32_t worker_scope_queues(worker_scope *scope, inbox *in, knocker_bytes
 	return rc;
 }
 
-static int32_t worker_scope_read(worker_scope *scope, inbox *in, db *d, const knocker_claim_options *o, knocker_error *error)
+static int32_t worker_scope_read(worker_scope *scope, inbox *in, db *d,
+                                 const knocker_claim_options *o, knocker_error *error)
 {
 	int32_t rc = worker_scope_queues(scope, in, o->queues_json, error);
 
@@ -123,11 +132,17 @@ static int32_t worker_scope_read(worker_scope *scope, inbox *in, db *d, const kn
 	return rc;
 }
 
-static job_claim_options worker_scope_options(const worker_scope *scope, const inbox *in, const knocker_claim_options *o, int32_t queue)
+static job_claim_options worker_scope_options(const worker_scope *scope, const inbox *in,
+                                              const knocker_claim_options *o, int32_t queue)
 {
-	return (job_claim_options){.queue = scope->queues[queue], .worker = o->worker_id, .only = scope->only,
-	                           .only_count = scope->only_count, .paused = scope->paused, .paused_count = scope->paused_count,
-	                           .count = o->count ? (int32_t)o->count : 10, .lease_ms = o->lease_ms ? o->lease_ms : in->visibility_ms,
+	return (job_claim_options){.queue = scope->queues[queue],
+	                           .worker = o->worker_id,
+	                           .only = scope->only,
+	                           .only_count = scope->only_count,
+	                           .paused = scope->paused,
+	                           .paused_count = scope->paused_count,
+	                           .count = o->count ? (int32_t)o->count : 10,
+	                           .lease_ms = o->lease_ms ? o->lease_ms : in->visibility_ms,
 	                           .now_ms = inbox_now_ms(in)};
 }
 
@@ -144,7 +159,8 @@ int32_t worker_claim_check(const knocker_claim_options *o, knocker_error *error)
 
 /* ---- claiming ---- */
 
-/* The topic that this process served last in a queue. Forgotten where a process serves more queues than INBOX_TURNS. */
+/* The topic that this process served last in a queue. Forgotten where a process serves more queues
+ * than INBOX_TURNS. */
 static int64_t worker_turn(inbox *in, knocker_bytes queue, const int64_t *set)
 {
 	int64_t topic = 0;
@@ -166,7 +182,8 @@ static int64_t worker_turn(inbox *in, knocker_bytes queue, const int64_t *set)
 	return topic;
 }
 
-static int32_t worker_claim_by(inbox *in, db *d, const job_claim_options *o, job_claimed *out, int32_t *count, knocker_error *error)
+static int32_t worker_claim_by(inbox *in, db *d, const job_claim_options *o, job_claimed *out,
+                               int32_t *count, knocker_error *error)
 {
 	int64_t turn = worker_turn(in, o->queue, NULL);
 	int32_t rc = job_claim(d, o, &turn, out, count, error);
@@ -175,7 +192,8 @@ static int32_t worker_claim_by(inbox *in, db *d, const job_claim_options *o, job
 	return rc;
 }
 
-int32_t worker_claim_queue(inbox *in, db *d, job_claim_options *o, job_claimed *out, int32_t *count, knocker_error *error)
+int32_t worker_claim_queue(inbox *in, db *d, job_claim_options *o, job_claimed *out, int32_t *count,
+                           knocker_error *error)
 {
 	worker_scope scope = {0};
 	int32_t rc = worker_scope_paused(&scope, d, error);
@@ -192,10 +210,13 @@ int32_t worker_claim_queue(inbox *in, db *d, job_claim_options *o, job_claimed *
 int32_t worker_bury_plain(inbox *in, db *d, int64_t id, knocker_error *error)
 {
 	return db_run(d, STMT_job_bury,
-	              VALUES(INT(id), INT(inbox_now_ms(in)), TEXT(bytes_of("no worker of an inbox knows this payload"))), NULL, error);
+	              VALUES(INT(id), INT(inbox_now_ms(in)),
+	                     TEXT(bytes_of("no worker of an inbox knows this payload"))),
+	              NULL, error);
 }
 
-static int32_t worker_claim_rows(inbox *in, db *d, const job_claimed *jobs, int32_t count, knocker_rows *rows, knocker_error *error)
+static int32_t worker_claim_rows(inbox *in, db *d, const job_claimed *jobs, int32_t count,
+                                 knocker_rows *rows, knocker_error *error)
 {
 	int32_t rc = 0, i;
 
@@ -209,7 +230,8 @@ static int32_t worker_claim_rows(inbox *in, db *d, const job_claimed *jobs, int3
 		rc = db_query(d, STMT_event_of_claim, VALUES(INT(jobs[i].id)), &q, error);
 		if (rc == 0)
 			rc = rows_add(rows,
-			              (const knocker_value[]){INT(jobs[i].id), INT(jobs[i].claim), INT(jobs[i].id), TEXT(db_text(q, 0)),
+			              (const knocker_value[]){INT(jobs[i].id), INT(jobs[i].claim),
+			                                      INT(jobs[i].id), TEXT(db_text(q, 0)),
 			                                      TEXT(db_text(q, 1))},
 			              error);
 		db_done(q);
@@ -217,7 +239,8 @@ static int32_t worker_claim_rows(inbox *in, db *d, const job_claimed *jobs, int3
 	return rc < 0 ? rc : 0;
 }
 
-static int32_t worker_claim_scope(inbox *in, db *d, const knocker_claim_options *options, const worker_scope *scope, knocker_rows *rows,
+static int32_t worker_claim_scope(inbox *in, db *d, const knocker_claim_options *options,
+                                  const worker_scope *scope, knocker_rows *rows,
                                   knocker_error *error)
 {
 	job_claimed *jobs = memory_get(LIMIT_CLAIM * sizeof *jobs);
@@ -236,7 +259,8 @@ static int32_t worker_claim_scope(inbox *in, db *d, const knocker_claim_options 
 	return rc;
 }
 
-int32_t worker_claim(inbox *in, db *d, const knocker_claim_options *options, knocker_rows **out, knocker_error *error)
+int32_t worker_claim(inbox *in, db *d, const knocker_claim_options *options, knocker_rows **out,
+                     knocker_error *error)
 {
 	worker_scope scope = {0};
 	int32_t rc = worker_claim_check(options, error);
@@ -259,7 +283,8 @@ int32_t worker_claim(inbox *in, db *d, const knocker_claim_options *options, kno
 	return rc;
 }
 
-int32_t worker_next_due(inbox *in, db *d, const knocker_claim_options *options, int64_t *due_ms, knocker_error *error)
+int32_t worker_next_due(inbox *in, db *d, const knocker_claim_options *options, int64_t *due_ms,
+                        knocker_error *error)
 {
 	worker_scope scope = {0};
 	int32_t rc = worker_scope_read(&scope, in, d, options, error), i;
@@ -285,7 +310,8 @@ worker_start worker_may_start(inbox *in, const job_state *job, int64_t claim)
 		return START_LOST;
 	if (strcmp(job->status, "received") != 0 && strcmp(job->status, "failed") != 0)
 		return START_NEVER;
-	return job->due_ms - inbox_now_ms(in) < atomic_load(&in->lease_ms) / 2 ? START_RENEWED : START_NOW;
+	return job->due_ms - inbox_now_ms(in) < atomic_load(&in->lease_ms) / 2 ? START_RENEWED
+	                                                                       : START_NOW;
 }
 
 /* ---- settling ---- */
@@ -296,7 +322,8 @@ typedef struct {
 } worker_policy;
 
 /* The job's own number of attempts, else the endpoint's, else this worker's. */
-static int32_t worker_policy_read(inbox *in, db *d, const job_state *job, worker_policy *p, knocker_error *error)
+static int32_t worker_policy_read(inbox *in, db *d, const job_state *job, worker_policy *p,
+                                  knocker_error *error)
 {
 	query *q;
 	int32_t rc = db_query(d, STMT_endpoint_policy, VALUES(INT(job->topic)), &q, error);
@@ -319,7 +346,8 @@ static int32_t worker_policy_read(inbox *in, db *d, const job_state *job, worker
 
 const char *worker_outcome_name(int32_t outcome)
 {
-	static const char *const names[] = {"handled", "failed", "retry_after", "dead", "ignored", "no_handler"};
+	static const char *const names[] = {"handled", "failed",  "retry_after",
+	                                    "dead",    "ignored", "no_handler"};
 
 	return outcome >= KNOCKER_HANDLED && outcome <= KNOCKER_NO_HANDLER ? names[outcome - 1] : NULL;
 }
@@ -338,9 +366,10 @@ knocker_bytes worker_reason(knocker_bytes reason)
 	return reason;
 }
 
-/* What an outcome means for the job: the one place where retries are decided. `attempt` is the word in the attempt row; NULL: none. */
-static void worker_decide(inbox *in, const worker_outcome *o, const worker_policy *p, const job_state *job, job_settlement *s,
-                          const char **attempt)
+/* What an outcome means for the job: the one place where retries are decided. `attempt` is the word
+ * in the attempt row; NULL: none. */
+static void worker_decide(inbox *in, const worker_outcome *o, const worker_policy *p,
+                          const job_state *job, job_settlement *s, const char **attempt)
 {
 	int64_t now_ms = inbox_now_ms(in), failures = job->attempt_count + 1;
 
@@ -373,25 +402,29 @@ static void worker_decide(inbox *in, const worker_outcome *o, const worker_polic
 static int32_t worker_settle_check(const worker_outcome *o, knocker_error *error)
 {
 	if (!worker_outcome_name(o->outcome))
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "outcome %d is none of KNOCKER_HANDLED to KNOCKER_NO_HANDLER", o->outcome);
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "outcome %d is none of KNOCKER_HANDLED to KNOCKER_NO_HANDLER", o->outcome);
 	return inbox_range_check("delay", o->delay_ms, 0, INT64_MAX / 4, error);
 }
 
 /* "no handler registered for endpoint 'x', event type 'y'" */
-static int32_t worker_no_handler(db *d, const worker_policy *p, int64_t job_id, char *text, size_t size, knocker_error *error)
+static int32_t worker_no_handler(db *d, const worker_policy *p, int64_t job_id, char *text,
+                                 size_t size, knocker_error *error)
 {
 	query *q;
 	int32_t rc = db_query(d, STMT_event_of_claim, VALUES(INT(job_id)), &q, error);
 
 	if (rc == 0 && !db_null(q, 1))
-		snprintf(text, size, "no handler registered for endpoint '%s', event type '%.*s'", p->endpoint, QUOTED(db_text(q, 1)));
+		snprintf(text, size, "no handler registered for endpoint '%s', event type '%.*s'",
+		         p->endpoint, QUOTED(db_text(q, 1)));
 	else
 		snprintf(text, size, "no handler registered for endpoint '%s'", p->endpoint);
 	db_done(q);
 	return rc < 0 ? rc : 0;
 }
 
-int32_t worker_attempt(inbox *in, db *d, const worker_outcome *o, const char *word, knocker_bytes why, knocker_error *error)
+int32_t worker_attempt(inbox *in, db *d, const worker_outcome *o, const char *word,
+                       knocker_bytes why, knocker_error *error)
 {
 	return db_run(d, STMT_attempt_insert,
 	              VALUES(INT(o->job_id), INT(o->claim), INT(inbox_now_ms(in)), TEXT(bytes_of(word)),
@@ -399,7 +432,8 @@ int32_t worker_attempt(inbox *in, db *d, const worker_outcome *o, const char *wo
 	              NULL, error);
 }
 
-int32_t worker_settle(inbox *in, db *d, const worker_outcome *o, worker_result *result, knocker_error *error)
+int32_t worker_settle(inbox *in, db *d, const worker_outcome *o, worker_result *result,
+                      knocker_error *error)
 {
 	job_settlement s = {.id = o->job_id, .claim = o->claim, .error = worker_reason(o->reason)};
 	const char *attempt = NULL;
@@ -421,8 +455,10 @@ int32_t worker_settle(inbox *in, db *d, const worker_outcome *o, worker_result *
 	if (rc < 0)
 		return rc;
 	worker_decide(in, o, &policy, &job, &s, &attempt);
-	*result = (worker_result){s.status ? attempt : strcmp(job.status, "failed") == 0 ? "failed" : "received", s.due_ms,
-	                          job.attempt_count + s.attempts};
+	*result = (worker_result){s.status                            ? attempt
+	                          : strcmp(job.status, "failed") == 0 ? "failed"
+	                                                              : "received",
+	                          s.due_ms, job.attempt_count + s.attempts};
 	rc = job_settle(d, &s, error);
 	if (rc == 0 && attempt)
 		rc = worker_attempt(in, d, o, attempt, s.error, error);
@@ -439,7 +475,9 @@ int32_t worker_result_row(const worker_result *result, knocker_rows **out, knock
 	if (rc == 0)
 		rc = rows_add(*out,
 		              (const knocker_value[]){TEXT(bytes_of(result->status)),
-		                                      result->due_ms < 0 ? NONE : INT(result->due_ms / 1000), INT(result->attempt_count)},
+		                                      result->due_ms < 0 ? NONE
+		                                                         : INT(result->due_ms / 1000),
+		                                      INT(result->attempt_count)},
 		              error);
 	return rc;
 }
