@@ -257,10 +257,8 @@ static void work_release(handle *h, const value *job)
 	}
 }
 
-static void work_jobs(player *p, handle *h, knocker_rows *rows, value *events, answer *out)
+static void work_jobs(player *p, handle *h, const value *job, value *events, answer *out)
 {
-	const value *job = rows_plain(p->a, rows)->first;
-
 	for (; job != NULL; job = job->next) {
 		work_job(p, h, job, events, out);
 		if (p->broken == NULL && out->code == 0)
@@ -286,17 +284,17 @@ void play_work(player *p, handle *h, const value *with, answer *out)
 	o.queues_json = words_json(p, with, "queues");
 	while (p->broken == NULL && out->code == 0 && left > 0) {
 		knocker_rows *rows = NULL;
+		const value *jobs;
 		int32_t rc;
 
 		o.count = left < work_batch ? left : work_batch;
-		left -= o.count;
 		rc = knocker_claim(h->knocker, &o, &rows, &out->error);
+		jobs = rows_plain(p->a, rows);
 		if (rc < 0)
 			out->code = rc;
+		left = rc == 0 ? left - (int64_t)value_count(jobs) : 0;
 		if (rc == 0)
-			work_jobs(p, h, rows, events, out);
-		else
-			left = 0;
+			work_jobs(p, h, jobs->first, events, out);
 	}
 	out->gives = value_new(p->a, VALUE_OBJECT);
 	value_set(p->a, out->gives, "events", events);
