@@ -13,85 +13,85 @@
 #define COUNT(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
 
 static const column event_columns[] = {
-	{"id", "id", SHOW_PLAIN},
-	{"received_at", "received", SHOW_TIME},
-	{"endpoint", "endpoint", SHOW_TEXT},
-	{"event_type", "type", SHOW_TEXT},
-	{"status", "status", SHOW_STATUS},
-	{"attempt_count", "attempts", SHOW_PLAIN},
-	{"provider_event_id", "provider's id", SHOW_TEXT},
-	{"last_error", "last error", SHOW_TEXT},
+	{"id", "id", SHOW_PLAIN, KEEP},
+	{"received_at", "received", SHOW_TIME, KEEP},
+	{"endpoint", "endpoint", SHOW_TEXT, KEEP},
+	{"event_type", "type", SHOW_TEXT, KEEP},
+	{"status", "status", SHOW_STATUS, KEEP},
+	{"attempt_count", "attempts", SHOW_PLAIN, SPARE},
+	{"last_error", "last error", SHOW_TEXT, SPARE},
+	{"provider_event_id|provider_delivery_id", "provider's id", SHOW_TEXT, SPARE},
 };
 
 static const column event_record[] = {
-	{"endpoint", "endpoint", SHOW_TEXT},
-	{"event_type", "type", SHOW_TEXT},
-	{"status", "status", SHOW_STATUS},
-	{"attempt_count", "attempts", SHOW_PLAIN},
-	{"last_error", "last error", SHOW_TEXT},
-	{"received_at", "received", SHOW_TIME},
-	{"handled_at", "handled", SHOW_TIME},
-	{"provider_event_id", "event id", SHOW_TEXT},
-	{"provider_delivery_id", "delivery id", SHOW_TEXT},
-	{"dedupe_key", "dedupe key", SHOW_TEXT},
+	{"endpoint", "endpoint", SHOW_TEXT, KEEP},
+	{"event_type", "type", SHOW_TEXT, KEEP},
+	{"status", "status", SHOW_STATUS, KEEP},
+	{"attempt_count", "attempts", SHOW_PLAIN, KEEP},
+	{"last_error", "last error", SHOW_TEXT, KEEP},
+	{"received_at", "received", SHOW_TIME, KEEP},
+	{"handled_at", "handled", SHOW_TIME, KEEP},
+	{"provider_event_id", "event id", SHOW_TEXT, KEEP},
+	{"provider_delivery_id", "delivery id", SHOW_TEXT, KEEP},
+	{"dedupe_key", "dedupe key", SHOW_TEXT, KEEP},
 };
 
 static const column delivery_columns[] = {
-	{"id", "id", SHOW_PLAIN},
-	{"received_at", "received", SHOW_TIME},
-	{"endpoint", "endpoint", SHOW_TEXT},
-	{"event_id", "event", SHOW_PLAIN},
-	{"event_type", "type", SHOW_TEXT},
-	{"signature_valid", "signature", SHOW_SIGNATURE},
-	{"provider_event_id", "provider's id", SHOW_TEXT},
-	{"signature_error", "why not", SHOW_TEXT},
+	{"id", "id", SHOW_PLAIN, KEEP},
+	{"received_at", "received", SHOW_TIME, KEEP},
+	{"endpoint", "endpoint", SHOW_TEXT, KEEP},
+	{"event_id", "event", SHOW_PLAIN, KEEP},
+	{"event_type", "type", SHOW_TEXT, SPARE},
+	{"signature_valid", "signature", SHOW_SIGNATURE, KEEP},
+	{"signature_error", "why not", SHOW_TEXT, KEEP},
+	{"provider_event_id|provider_delivery_id", "provider's id", SHOW_TEXT, SPARE},
 };
 
 static const column attempt_columns[] = {
-	{"attempted_at", "attempted", SHOW_TIME},
-	{"outcome", "outcome", SHOW_STATUS},
-	{"duration_ms", "ms", SHOW_PLAIN},
-	{"error", "error", SHOW_TEXT},
+	{"attempted_at", "attempted", SHOW_TIME, KEEP},
+	{"outcome", "outcome", SHOW_STATUS, KEEP},
+	{"duration_ms", "ms", SHOW_PLAIN, KEEP},
+	{"error", "error", SHOW_TEXT, KEEP},
 };
 
 static const column why_record[] = {
-	{"status", "status", SHOW_STATUS},
-	{"cause", "cause", SHOW_TEXT},
-	{"due_at", "due", SHOW_TIME},
-	{"worker_id", "worker", SHOW_TEXT},
-	{"lease_until", "lease until", SHOW_TIME},
-	{"attempt_count", "attempts", SHOW_PLAIN},
-	{"last_error", "last error", SHOW_TEXT},
-	{"orphan_delivery_id", "refused twin", SHOW_PLAIN},
-	{"orphan_error", "its error", SHOW_TEXT},
+	{"status", "status", SHOW_STATUS, KEEP},
+	{"cause", "cause", SHOW_TEXT, KEEP},
+	{"due_at", "due", SHOW_TIME, KEEP},
+	{"worker_id", "worker", SHOW_TEXT, KEEP},
+	{"lease_until", "lease until", SHOW_TIME, KEEP},
+	{"attempt_count", "attempts", SHOW_PLAIN, KEEP},
+	{"last_error", "last error", SHOW_TEXT, KEEP},
+	{"orphan_delivery_id", "refused twin", SHOW_PLAIN, KEEP},
+	{"orphan_error", "its error", SHOW_TEXT, KEEP},
 };
 
 static const column stats_columns[] = {
-	{"endpoint", "endpoint", SHOW_TEXT},
-	{"queued", "queued", SHOW_PLAIN},
-	{"due", "due", SHOW_PLAIN},
-	{"oldest_due_age_s", "oldest s", SHOW_PLAIN},
-	{"processing", "processing", SHOW_PLAIN},
-	{"failed", "failed", SHOW_PLAIN},
-	{"dead", "dead", SHOW_PLAIN},
-	{"ignored", "ignored", SHOW_PLAIN},
-	{"handled", "handled", SHOW_PLAIN},
-	{"orphans", "refused", SHOW_PLAIN},
-	{"orphan_bytes", "bytes", SHOW_PLAIN},
-	{"orphans_dropped", "dropped", SHOW_PLAIN},
+	{"endpoint", "endpoint", SHOW_SCOPE, KEEP},
+	{"queued", "queued", SHOW_PLAIN, KEEP},
+	{"due", "due", SHOW_PLAIN, KEEP},
+	{"oldest_due_age_s", "oldest s", SHOW_PLAIN, SPARE},
+	{"processing", "processing", SHOW_PLAIN, KEEP},
+	{"failed", "failed", SHOW_PLAIN, KEEP},
+	{"dead", "dead", SHOW_PLAIN, KEEP},
+	{"ignored", "ignored", SHOW_PLAIN, SPARE},
+	{"handled", "handled", SHOW_PLAIN, KEEP},
+	{"orphans", "refused", SHOW_PLAIN, KEEP},
+	{"orphan_bytes", "bytes", SHOW_PLAIN, SPARE},
+	{"orphans_dropped", "dropped", SHOW_PLAIN, SPARE},
 };
 
 static const column endpoint_columns[] = {
-	{"name", "name", SHOW_TEXT},          {"path", "path", SHOW_TEXT},
-	{"provider", "provider", SHOW_TEXT},  {"enabled", "enabled", SHOW_YES},
-	{"paused", "paused", SHOW_YES},       {"queue_name", "queue", SHOW_TEXT},
-	{"created_at", "created", SHOW_TIME},
+	{"name", "name", SHOW_TEXT, KEEP},           {"path", "path", SHOW_TEXT, KEEP},
+	{"provider", "provider", SHOW_TEXT, KEEP},   {"enabled", "enabled", SHOW_YES, KEEP},
+	{"paused", "paused", SHOW_YES, KEEP},        {"queue_name", "queue", SHOW_TEXT, SPARE},
+	{"created_at", "created", SHOW_TIME, SPARE},
 };
 
 static const column provider_columns[] = {
-	{"name", "name", SHOW_TEXT},   {"version", "version", SHOW_PLAIN},
-	{"kind", "kind", SHOW_PLAIN},  {"has_replay_window", "window", SHOW_YES},
-	{"title", "title", SHOW_TEXT},
+	{"name", "name", SHOW_TEXT, KEEP},   {"version", "version", SHOW_PLAIN, SPARE},
+	{"kind", "kind", SHOW_PLAIN, KEEP},  {"has_replay_window", "window", SHOW_YES, KEEP},
+	{"title", "title", SHOW_TEXT, KEEP},
 };
 
 /* Prints one list, frees its rows, and says on standard error, which scripts do not read, when

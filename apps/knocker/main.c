@@ -248,7 +248,8 @@ static int main_run(int count, char **arguments)
 	code = options_read(count, arguments, &o);
 	if (code != EXIT_DONE)
 		return code;
-	if (o.word_count == 0 || (o.word_count == 1 && strcmp(o.words[0], "help") == 0)) {
+	if (o.word_count == 0 ||
+	    (o.word_count == 1 && o.help == 0 && strcmp(o.words[0], "help") == 0)) {
 		bool asked = o.help == 1 || o.word_count == 1;
 		help_overview(asked ? stdout : stderr);
 		return asked ? EXIT_DONE : EXIT_USAGE;

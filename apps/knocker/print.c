@@ -90,6 +90,20 @@ knocker_value print_value(const knocker_rows *rows, const char *name)
 	return value;
 }
 
+/* The value of a column, of whose names, "a|b", the first that is not null counts. */
+static knocker_value column_value(const knocker_rows *rows, const column *c)
+{
+	const char *bar = strchr(c->name, '|');
+	knocker_value value;
+	char first[64];
+
+	if (bar == NULL)
+		return print_value(rows, c->name);
+	snprintf(first, sizeof first, "%.*s", (int)(bar - c->name), c->name);
+	value = print_value(rows, first);
+	return value.type == KNOCKER_NULL ? print_value(rows, bar + 1) : value;
+}
+
 static void shown_time(text *out, int64_t seconds)
 {
 	time_t when = (time_t)seconds;
@@ -128,7 +142,7 @@ void print_shown(text *out, knocker_value value, show how)
 		text_show(out, value.bytes.data, (size_t)value.bytes.len, false);
 		break;
 	default: /* KNOCKER_NULL */
-		text_puts(out, "-");
+		text_puts(out, how == SHOW_SCOPE ? "all" : "-");
 		break;
 	}
 }
@@ -204,51 +218,80 @@ static void grid_free(grid *g)
 	free(g->cells);
 }
 
-/* Takes columns away from the widest text until the line fits, or nothing is left to take. */
-static void grid_fit(grid *g, const column *columns, int width)
+static bool column_is_shown(const grid *g, int32_t at)
 {
-	for (;;) {
-		int32_t i, widest = -1;
-		int sum = 2 * (g->columns - 1);
+	return g->widths[at] >= 0;
+}
 
-		for (i = 0; i < g->columns; i++) {
-			sum += g->widths[i];
-			if (columns[i].how == SHOW_TEXT && g->widths[i] > WIDTH_LEAST &&
-			    (widest < 0 || g->widths[i] > g->widths[widest]))
-				widest = i;
-		}
-		if (sum <= width || widest < 0)
-			return;
+static int grid_width(const grid *g)
+{
+	int sum = -2;
+	int32_t i;
+
+	for (i = 0; i < g->columns; i++)
+		sum += column_is_shown(g, i) ? g->widths[i] + 2 : 0;
+	return sum;
+}
+
+/* Cuts the widest text by one, or leaves out the last spare column; false: there is nothing left to
+ * take. */
+static bool grid_take(grid *g, const column *columns)
+{
+	int32_t i, widest = -1, spare = -1;
+
+	for (i = 0; i < g->columns; i++) {
+		if (!column_is_shown(g, i))
+			continue;
+		if (columns[i].how == SHOW_TEXT && g->widths[i] > WIDTH_LEAST &&
+		    (widest < 0 || g->widths[i] > g->widths[widest]))
+			widest = i;
+		if (columns[i].need == SPARE)
+			spare = i;
+	}
+	if (widest >= 0)
 		g->widths[widest]--;
+	else if (spare >= 0)
+		g->widths[spare] = -1;
+	return widest >= 0 || spare >= 0;
+}
+
+/* One line: the n-th cell of `cells` under the n-th column, coloured where its column is. */
+static void grid_line(text *line, const grid *g, const column *columns, const cell *cells,
+                      bool heading)
+{
+	int32_t at, last = g->columns - 1;
+
+	while (last > 0 && !column_is_shown(g, last))
+		last--;
+	for (at = 0; at <= last; at++) {
+		const char *colour = heading ? "" : print_colour(columns[at].how, cells[at].shown);
+
+		if (!column_is_shown(g, at))
+			continue;
+		text_puts(line, colour);
+		cell_add(line, &cells[at], g->widths[at], at < last);
+		text_puts(line, *colour != '\0' ? print_plain() : "");
+		text_puts(line, at < last ? "  " : "");
 	}
 }
 
 static void grid_print(const grid *g, const column *columns)
 {
+	cell headings[COLUMNS_MAX];
 	text line = {0};
 	size_t i;
 	int32_t at;
 
 	for (at = 0; at < g->columns; at++) {
-		cell heading = {(char *)(uintptr_t)columns[at].heading, shown_columns(columns[at].heading)};
-
-		cell_add(&line, &heading, g->widths[at], at + 1 < g->columns);
-		text_puts(&line, at + 1 < g->columns ? "  " : "");
+		headings[at].shown = (char *)(uintptr_t)columns[at].heading;
+		headings[at].columns = shown_columns(columns[at].heading);
 	}
+	grid_line(&line, g, columns, headings, true);
 	print_heading(line.data);
 	text_free(&line);
-	for (i = 0; i < g->count; i++) {
-		const char *colour;
-
-		at = (int32_t)(i % (size_t)g->columns);
-		colour = print_colour(columns[at].how, g->cells[i].shown);
-		text_puts(&line, colour);
-		cell_add(&line, &g->cells[i], g->widths[at], at + 1 < g->columns);
-		text_puts(&line, *colour != '\0' ? print_plain() : "");
-		if (at + 1 < g->columns)
-			text_puts(&line, "  ");
-		else
-			print_line(&line);
+	for (i = 0; i < g->count; i += (size_t)g->columns) {
+		grid_line(&line, g, columns, g->cells + i, false);
+		print_line(&line);
 	}
 }
 
@@ -262,11 +305,12 @@ int64_t print_table(knocker_rows *rows, const column *columns, int32_t count, in
 		g.widths[i] = shown_columns(columns[i].heading);
 	for (; knocker_rows_next(rows) == 0; rows_count++) {
 		for (i = 0; i < count; i++)
-			grid_add(&g, print_value(rows, columns[i].name), columns[i].how);
+			grid_add(&g, column_value(rows, &columns[i]), columns[i].how);
 		if (last_id != NULL)
 			*last_id = print_value(rows, "id").integer;
 	}
-	grid_fit(&g, columns, print_width());
+	while (grid_width(&g) > print_width() && grid_take(&g, columns)) {
+	}
 	if (rows_count > 0)
 		grid_print(&g, columns);
 	grid_free(&g);

@@ -8,6 +8,7 @@
 
 typedef enum {
 	SHOW_TEXT,  /* cut with an ellipsis where the terminal is narrow */
+	SHOW_SCOPE, /* an endpoint's name; null: all of them */
 	SHOW_PLAIN, /* ids, counts: never cut */
 	SHOW_TIME,  /* Unix seconds as a date, UTC */
 	SHOW_STATUS,
@@ -16,9 +17,13 @@ typedef enum {
 } show;
 
 typedef struct {
-	const char *name; /* the rows' column */
+	const char *name; /* the rows' column; "a|b": a, and where that is null b */
 	const char *heading;
 	show how;
+	enum {
+		KEEP,
+		SPARE /* left out where the terminal is too narrow; the last of them first */
+	} need;
 } column;
 
 /* Prints all rows that are left as a table, and frees nothing. `last_id`, unless NULL, receives the

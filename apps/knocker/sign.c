@@ -7,12 +7,12 @@
 #include <string.h>
 
 static const column verdict_record[] = {
-	{"event_type", "type", SHOW_TEXT},
-	{"provider_event_id", "event id", SHOW_TEXT},
-	{"provider_delivery_id", "delivery id", SHOW_TEXT},
-	{"dedupe_key", "dedupe key", SHOW_TEXT},
-	{"response_status", "answered", SHOW_PLAIN},
-	{"response_body", "with", SHOW_TEXT},
+	{"event_type", "type", SHOW_TEXT, KEEP},
+	{"provider_event_id", "event id", SHOW_TEXT, KEEP},
+	{"provider_delivery_id", "delivery id", SHOW_TEXT, KEEP},
+	{"dedupe_key", "dedupe key", SHOW_TEXT, KEEP},
+	{"response_status", "answered", SHOW_PLAIN, KEEP},
+	{"response_body", "with", SHOW_TEXT, KEEP},
 };
 
 /* A handshake is answered and is no event: it counts as accepted, though nothing was signed

@@ -152,7 +152,7 @@ def chapter_requests(stage: Stage) -> None:
     for request in (stripe("evt_forged", 1), github("push-forged", "x"), slack("EvForged", "x")):
         send_and_tell(stage, request.refused("match"), "--forge", meaning="on record, refused")
     for request in (stripe("evt_stale", 1), slack("EvStale", "x")):
-        send_and_tell(stage, request.refused("old"), "--at", "1h", what=f"{request.id}, signed an hour ago", meaning="on record, refused")
+        send_and_tell(stage, request.refused("window"), "--at", "1h", what=f"{request.id}, signed an hour ago", meaning="on record, refused")
     handshake = verdict.Request("slack", None, b'{"type":"url_verification","challenge":"knock-knock"}', status=200)
     answer = send_and_tell(stage, handshake, what="url_verification, Slack's handshake", meaning="the challenge comes back")
     if json.loads(answer) != {"challenge": "knock-knock"}:
