@@ -108,16 +108,6 @@ static int32_t api_end(knocker *k, int32_t rc, knocker_error *error)
 	return rc < 0 ? rc : committed < 0 ? committed : rc;
 }
 
-/* After a failure there are no rows. */
-static int32_t api_rows(int32_t rc, knocker_rows **out)
-{
-	if (rc < 0) {
-		knocker_rows_free(*out);
-		*out = NULL;
-	}
-	return rc;
-}
-
 static int32_t api_reader(knocker *k, db **reader, knocker_rows **out, knocker_error *error)
 {
 	int32_t rc;
@@ -138,7 +128,7 @@ static int32_t api_reader_end(knocker *k, db *reader, int32_t rc, knocker_rows *
 {
 	store_reader_leave(k->store, reader);
 	handle_leave(k);
-	return api_rows(rc, out);
+	return rows_or_none(rc, out);
 }
 
 /* ---- 2. endpoints ---- */
@@ -177,187 +167,6 @@ int32_t knocker_providers(knocker_rows **out, knocker_error *error)
 	if (!out)
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
 	return endpoint_providers(out, error);
-}
-
-/* ---- 3. receive ---- */
-
-static int32_t api_prepare(knocker *k, const knocker_request *request, bool ingest, receipt *r,
-                           knocker_error *error)
-{
-	db *reader = NULL;
-	int32_t rc = 0;
-
-	memset(r, 0, sizeof *r);
-	r->request = request;
-	if (receipt_needs_row(&k->inbox, request, ingest))
-		rc = store_reader(k->store, &reader, error);
-	if (rc == 0)
-		rc = receipt_prepare(&k->inbox, reader, request, ingest, r, error);
-	store_reader_leave(k->store, reader);
-	return rc;
-}
-
-static int32_t api_receive_one(knocker *k, const knocker_request *request, bool ingest,
-                               knocker_rows **out, knocker_error *error)
-{
-	receipt r, *one = &r;
-	batch b = {&one, 1};
-	int32_t rc = api_prepare(k, request, ingest, &r, error);
-
-	if (rc == 0)
-		rc = batch_receive(&k->inbox, k->store, &b, k->full, error);
-	if (rc == 0 && r.rc < 0)
-		rc = fail(error, r.rc, "%s", r.error.text);
-	if (rc == 0)
-		rc = rows_new(receipt_columns, out, error);
-	if (rc == 0)
-		rc = receipt_row(&r, false, *out, error);
-	receipt_free(&r);
-	return rc;
-}
-
-static int32_t api_receive(knocker *k, const knocker_request *request, bool ingest,
-                           knocker_rows **out, knocker_error *error)
-{
-	knocker_request q;
-	int32_t rc;
-
-	if (!out)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
-	*out = NULL;
-	rc = handle_request(request, &q, error);
-	if (rc == 0)
-		rc = handle_enter_writing(k, error);
-	if (rc < 0)
-		return rc;
-	rc = api_receive_one(k, &q, ingest, out, error);
-	handle_leave(k);
-	return api_rows(rc, out);
-}
-
-int32_t knocker_receive(knocker *k, const knocker_request *request, knocker_rows **out,
-                        knocker_error *error)
-{
-	return api_receive(k, request, false, out, error);
-}
-
-int32_t knocker_ingest(knocker *k, const knocker_request *request, knocker_rows **out,
-                       knocker_error *error)
-{
-	return api_receive(k, request, true, out, error);
-}
-
-/* What receive_many holds for its requests, as one block. */
-typedef struct {
-	knocker_request *requests;
-	receipt *receipts;
-	receipt **pointers;
-	int32_t count;
-} api_many;
-
-static int32_t api_many_new(api_many *m, int32_t count, knocker_error *error)
-{
-	*m = (api_many){.count = count,
-	                .requests = memory_get((size_t)count * sizeof *m->requests),
-	                .receipts = memory_get((size_t)count * sizeof *m->receipts),
-	                .pointers = memory_get((size_t)count * sizeof *m->pointers)};
-	if (!m->requests || !m->receipts || !m->pointers)
-		return fail_memory(error);
-	memset(m->receipts, 0, (size_t)count * sizeof *m->receipts);
-	return 0;
-}
-
-static void api_many_free(api_many *m)
-{
-	int32_t i;
-
-	for (i = 0; m->receipts && i < m->count; i++)
-		receipt_free(&m->receipts[i]);
-	memory_free(m->requests);
-	memory_free(m->receipts);
-	memory_free(m->pointers);
-}
-
-static int32_t api_many_run(knocker *k, api_many *m, const knocker_request *const *requests,
-                            knocker_rows **out, knocker_error *error)
-{
-	batch b = {m->pointers, m->count};
-	int32_t rc, i;
-
-	for (i = 0; i < m->count; i++) {
-		receipt *r = m->pointers[i] = &m->receipts[i];
-		knocker_error said = {0};
-
-		rc = handle_request(requests[i], &m->requests[i], &said);
-		r->request = &m->requests[i];
-		if (rc == 0)
-			rc = api_prepare(k, &m->requests[i], false, r, &said);
-		r->rc = rc;
-		r->error = said;
-	}
-	rc = batch_receive(&k->inbox, k->store, &b, k->full, error);
-	if (rc == 0)
-		rc = rows_new(receipt_many_columns, out, error);
-	for (i = 0; rc == 0 && i < m->count; i++)
-		rc = receipt_row(&m->receipts[i], true, *out, error);
-	return rc;
-}
-
-int32_t knocker_receive_many(knocker *k, const knocker_request *const *requests, int32_t count,
-                             knocker_rows **out, knocker_error *error)
-{
-	api_many m = {0};
-	int32_t rc;
-
-	if (!out)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
-	*out = NULL;
-	rc = inbox_range_check("count", count, 1, LIMIT_BATCH_COUNT, error);
-	if (rc == 0 && !requests)
-		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "requests is NULL");
-	if (rc == 0)
-		rc = handle_enter_writing(k, error);
-	if (rc < 0)
-		return rc;
-	rc = api_many_new(&m, count, error);
-	if (rc == 0)
-		rc = api_many_run(k, &m, requests, out, error);
-	api_many_free(&m);
-	handle_leave(k);
-	return api_rows(rc, out);
-}
-
-/* ---- pure ---- */
-
-static int32_t api_pure(const knocker_request *request, int64_t now_ms, bool sign,
-                        knocker_rows **out, knocker_error *error)
-{
-	knocker_request q;
-	int32_t rc;
-
-	if (!out)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
-	*out = NULL;
-	rc = handle_request(request, &q, error);
-	if (rc == 0)
-		rc = inbox_range_check("now_ms", now_ms, 0, INT64_MAX / 4, error);
-	if (rc < 0)
-		return rc;
-	now_ms = now_ms ? now_ms : clock_wall_ms();
-	rc = sign ? receipt_sign(&q, now_ms, out, error) : receipt_verify(&q, now_ms, out, error);
-	return api_rows(rc, out);
-}
-
-int32_t knocker_verify(const knocker_request *request, int64_t now_ms, knocker_rows **out,
-                       knocker_error *error)
-{
-	return api_pure(request, now_ms, false, out, error);
-}
-
-int32_t knocker_sign(const knocker_request *request, int64_t now_ms, knocker_rows **out,
-                     knocker_error *error)
-{
-	return api_pure(request, now_ms, true, out, error);
 }
 
 /* ---- 5. look, and operate ---- */

@@ -30,6 +30,8 @@ int db_bind(sqlite3_stmt *statement, const knocker_value *values, int32_t count)
 /* Steps to the end, copying. 0: all rows; 1: stopped at LIMIT_LIST_BYTES; `failed`: SQLite did, and
  * nothing is said yet. */
 int32_t db_collect(sqlite3_stmt *statement, knocker_rows *rows, bool *failed, knocker_error *error);
+int32_t db_say(db *d, const char *sql, knocker_error *error); /* a statement without values */
+int db_committed(void *context, sqlite3 *handle, const char *name, int pages);
 int db_authorize(void *context, int action, const char *first, const char *second,
                  const char *schema, const char *trigger);
 

@@ -184,8 +184,8 @@ static int extension_register_one(extension *x, const extension_entry *entry)
 
 static int extension_register(extension *x)
 {
-	const extension_entry *const tables[] = {extension_receiving, extension_operating,
-	                                         extension_queueing};
+	const extension_entry *const tables[] = {extension_receiving(), extension_operating(),
+	                                         extension_queueing()};
 	int rc = SQLITE_OK;
 	size_t i;
 

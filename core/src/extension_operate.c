@@ -184,7 +184,7 @@ static int32_t sql_retention_pass(call *c, knocker_error *error)
 	return rc;
 }
 
-const extension_entry extension_operating[] = {
+static const extension_entry operating_entries[] = {
 	{"knocker_ignore", 1, 2, CALL_WRITE, sql_ignore},
 	{"knocker_replay", 1, 3, CALL_WRITE, sql_replay},
 	{"knocker_requeue", 1, 3, CALL_WRITE, sql_requeue},
@@ -197,3 +197,8 @@ const extension_entry extension_operating[] = {
 	{"knocker_run_retention_pass", 6, 6, CALL_WRITE, sql_retention_pass},
 	{NULL, 0, 0, CALL_PURE, NULL},
 };
+
+const extension_entry *extension_operating(void)
+{
+	return operating_entries;
+}

@@ -44,8 +44,10 @@ typedef struct {
 	extension_function run;
 } extension_entry;
 
-extern const extension_entry extension_receiving[], extension_operating[],
-	extension_queueing[]; /* each ends with name NULL */
+/* The functions of each file; the last entry has no name. */
+const extension_entry *extension_receiving(void);
+const extension_entry *extension_operating(void);
+const extension_entry *extension_queueing(void);
 
 /* ---- arguments: each checks the type and names the argument ---- */
 

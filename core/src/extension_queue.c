@@ -446,7 +446,7 @@ static int32_t sql_settle(call *c, knocker_error *error)
 	return rc < 0 ? rc : call_give_rows(c, rows, false, error);
 }
 
-const extension_entry extension_queueing[] = {
+static const extension_entry queueing_entries[] = {
 	{"honker_enqueue", 7, 7, CALL_WRITE, sql_enqueue},
 	{"honker_claim_batch", 4, 4, CALL_WRITE, sql_claim_batch},
 	{"honker_ack", 2, 3, CALL_WRITE, sql_ack},
@@ -463,3 +463,8 @@ const extension_entry extension_queueing[] = {
 	{"knocker_settle", 6, 7, CALL_WRITE, sql_settle},
 	{NULL, 0, 0, CALL_PURE, NULL},
 };
+
+const extension_entry *extension_queueing(void)
+{
+	return queueing_entries;
+}

@@ -240,7 +240,7 @@ static int32_t sql_give_receipt(call *c, const receipt *r, knocker_error *error)
 {
 	int64_t level = db_synchronous_level(c->x->d);
 	knocker_rows *rows;
-	int32_t rc = rows_new(receipt_columns, &rows, error);
+	int32_t rc = rows_new(RECEIPT_COLUMNS, &rows, error);
 
 	if (rc == 0)
 		rc = receipt_row(r, false, rows, error);
@@ -423,7 +423,7 @@ static int32_t sql_sign(call *c, knocker_error *error)
 	return 0;
 }
 
-const extension_entry extension_receiving[] = {
+static const extension_entry receiving_entries[] = {
 	{"knocker_bootstrap", 0, 0, CALL_WRITE, sql_bootstrap},
 	{"knocker_clock_set", 1, 1, CALL_SETTING, sql_clock_set},
 	{"knocker_configure", 1, 1, CALL_SETTING, sql_configure},
@@ -436,3 +436,8 @@ const extension_entry extension_receiving[] = {
 	{"knocker_sign", 8, 8, CALL_PURE, sql_sign},
 	{NULL, 0, 0, CALL_PURE, NULL},
 };
+
+const extension_entry *extension_receiving(void)
+{
+	return receiving_entries;
+}

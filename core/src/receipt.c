@@ -362,11 +362,6 @@ void receipt_free(receipt *r)
 
 /* ---- results ---- */
 
-const char *const receipt_columns =
-	"delivery_id, event_id, duplicate, status_code, response_headers, response_body";
-const char *const receipt_many_columns =
-	"delivery_id, event_id, duplicate, status_code, response_headers, response_body, error_code, error";
-
 int32_t receipt_row(const receipt *r, bool many, knocker_rows *rows, knocker_error *error)
 {
 	const knocker_value row[8] = {INT_OR_NULL(r->delivery_id),

@@ -43,7 +43,10 @@ int32_t receipt_store(inbox *in, db *d, receipt *r, receipt_dates *dates, knocke
 void receipt_free(receipt *r);
 int64_t receipt_bytes(const receipt *r);
 
-extern const char *const receipt_columns, *const receipt_many_columns;
+#define RECEIPT_COLUMNS \
+	"delivery_id, event_id, duplicate, status_code, response_headers, response_body"
+#define RECEIPT_MANY_COLUMNS RECEIPT_COLUMNS ", error_code, error"
+
 int32_t receipt_row(const receipt *r, bool many, knocker_rows *rows, knocker_error *error);
 
 int32_t receipt_verify(const knocker_request *request, int64_t now_ms, knocker_rows **out,

@@ -122,6 +122,15 @@ int32_t rows_add(knocker_rows *rows, const knocker_value *values, knocker_error 
 	return 0;
 }
 
+int32_t rows_or_none(int32_t rc, knocker_rows **rows)
+{
+	if (rc < 0) {
+		knocker_rows_free(*rows);
+		*rows = NULL;
+	}
+	return rc;
+}
+
 int64_t rows_count(const knocker_rows *rows)
 {
 	return rows->count;

@@ -11,6 +11,8 @@ int32_t rows_new(const char *names, knocker_rows **out, knocker_error *error);
 int32_t rows_column(knocker_rows *rows, const char *name, knocker_error *error);
 /* Copies one row of as many values as there are columns. */
 int32_t rows_add(knocker_rows *rows, const knocker_value *values, knocker_error *error);
+/* After a failure there are no rows: frees them where `rc` is negative, and gives `rc`. */
+int32_t rows_or_none(int32_t rc, knocker_rows **rows);
 int64_t rows_count(const knocker_rows *rows);
 int64_t rows_bytes(const knocker_rows *rows); /* of the texts and blobs it holds */
 

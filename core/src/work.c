@@ -110,7 +110,7 @@ static int32_t work_store(knocker_work *w, receipt *r, knocker_rows **out, knock
 		return rc;
 	rc = receipt_store(w->in, d, r, &dates, error);
 	if (rc == 0)
-		rc = rows_new(receipt_columns, out, error);
+		rc = rows_new(RECEIPT_COLUMNS, out, error);
 	if (rc == 0)
 		rc = receipt_row(r, false, *out, error);
 	if (rc < 0)

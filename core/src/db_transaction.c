@@ -1,0 +1,114 @@
+/* Transactions, savepoints, and what happens when a commit has become visible. */
+#include "bell.h"
+#include "db_parts.h"
+#include "error.h"
+
+#define DB_CHECKPOINT_PAGES 1000 /* as SQLite's automatic checkpoint, which the hook replaces */
+
+int32_t db_say(db *d, const char *sql, knocker_error *error)
+{
+	int rc = sqlite3_exec(d->handle, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK
+	           ? 0
+	           : db_fail(d, sqlite3_extended_errcode(d->handle), KNOCKER_STORAGE, error);
+}
+
+int32_t db_script(db *d, const char *sql, knocker_error *error)
+{
+	return db_say(d, sql, error);
+}
+
+int32_t db_begin(db *d, knocker_error *error)
+{
+	d->due_marked = false;
+	return db_run(d, STMT_db_begin, NO_VALUES, NULL, error);
+}
+
+int32_t db_commit(db *d, knocker_error *error)
+{
+	return db_run(d, STMT_db_commit, NO_VALUES, NULL, error);
+}
+
+void db_rollback(db *d)
+{
+	d->due_marked = false;
+	if (db_in_transaction(d))
+		db_run(d, STMT_db_rollback, NO_VALUES, NULL, NULL);
+}
+
+bool db_in_transaction(const db *d)
+{
+	return sqlite3_get_autocommit(d->handle) == 0;
+}
+
+int32_t db_savepoint(db *d, knocker_error *error)
+{
+	return db_run(d, STMT_db_savepoint, NO_VALUES, NULL, error);
+}
+
+int32_t db_savepoint_release(db *d, knocker_error *error)
+{
+	return db_run(d, STMT_db_savepoint_release, NO_VALUES, NULL, error);
+}
+
+void db_savepoint_rollback(db *d)
+{
+	if (!db_in_transaction(d))
+		return;
+	db_run(d, STMT_db_savepoint_rollback, NO_VALUES, NULL, NULL);
+	db_run(d, STMT_db_savepoint_release, NO_VALUES, NULL, NULL);
+}
+
+bool db_foreign_keys_pending(db *d)
+{
+	int pending = 0, high = 0;
+
+	sqlite3_db_status(d->handle, SQLITE_DBSTATUS_DEFERRED_FKS, &pending, &high, 0);
+	return pending != 0;
+}
+
+int32_t db_synchronous(db *d, bool full, knocker_error *error)
+{
+	int32_t rc = 0;
+
+	if (d->full != (int32_t)full)
+		rc = db_say(d, full ? "pragma synchronous = full" : "pragma synchronous = normal", error);
+	if (rc == 0)
+		d->full = full;
+	return rc;
+}
+
+void db_mark_due(db *d)
+{
+	d->due_marked = true;
+}
+
+/* Fires when a commit is visible, also at the end of a transaction of the owner's. It replaces
+ * SQLite's automatic checkpoint. */
+int db_committed(void *context, sqlite3 *handle, const char *name, int pages)
+{
+	db *d = context;
+	const char *file = sqlite3_db_filename(handle, "main");
+
+	if (d->due_marked && file)
+		bell_ring(sqlite3_filename_wal(file));
+	d->due_marked = false;
+	d->wal_pages = pages;
+	if (d->adopted && pages >= DB_CHECKPOINT_PAGES)
+		sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
+}
+
+int32_t db_checkpoint_if_due(db *d)
+{
+	if (d->wal_pages < DB_CHECKPOINT_PAGES)
+		return 0;
+	d->wal_pages = 0;
+	return sqlite3_wal_checkpoint_v2(d->handle, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+int64_t db_changes_total(const db *d)
+{
+	return sqlite3_total_changes(d->handle);
+}
