@@ -1,11 +1,14 @@
 /*
- * The glue between knocker.h and a scripting language, for SWIG. It owns how each C type crosses; it refuses to know any rule of the product.
+ * The glue between knocker.h and a scripting language, for SWIG. It owns how each C type crosses;
+ * it refuses to know any rule of the product.
  *
- * This file is the same for every language. What a language adds is its glue.h, found by -I, which defines `glue_object`
- * and the functions named glue_* below; each returns 0 after raising that language's error.
+ * This file is the same for every language. What a language adds is its glue.h, found by -I, which
+ * defines `glue_object` and the functions named glue_* below; each returns 0 after raising that
+ * language's error.
  *
- * Seen from the language: a handle and a work are opaque objects; an options struct is a map from its members' names; bytes are
- * text, bytes or nothing; rows are a list of maps; a negative result is raised. A function that gives rows returns only those.
+ * Seen from the language: a handle and a work are opaque objects; an options struct is a map from
+ * its members' names; bytes are text, bytes or nothing; rows are a list of maps; a negative result
+ * is raised. A function that gives rows returns only those.
  */
 %module native
 
@@ -27,34 +30,39 @@ struct member {
 
 static const struct member members_of_knocker_open_options[] = {
 #define T knocker_open_options
-	B(T, path), B(T, queue_name), B(T, init_sql), I(T, visibility_ms), I(T, max_attempts), I(T, backoff_base_ms),
-	I(T, backoff_cap_ms), I(T, max_readers), I(T, busy_timeout_ms), I(T, max_body_bytes), I(T, synchronous), I(T, settle_full),
-	I(T, orphan_bytes), I(T, orphan_rows), I(T, thread_bound), I(T, clock_ms), I(T, seed), {NULL, 0, 0}
+	B(T, path), B(T, queue_name), B(T, init_sql), I(T, visibility_ms), I(T, max_attempts),
+	I(T, backoff_base_ms), I(T, backoff_cap_ms), I(T, max_readers), I(T, busy_timeout_ms),
+	I(T, max_body_bytes), I(T, synchronous), I(T, settle_full), I(T, orphan_bytes),
+	I(T, orphan_rows), I(T, thread_bound), I(T, clock_ms), I(T, seed), {NULL, 0, 0}
 #undef T
 };
 static const struct member members_of_knocker_endpoint[] = {
 #define T knocker_endpoint
-	B(T, name), B(T, path), B(T, provider), B(T, scheme_json), B(T, secrets_json), B(T, options_json), B(T, queue_name),
-	I(T, disabled), I(T, max_attempts), I(T, backoff_base_ms), I(T, backoff_cap_ms), I(T, external), {NULL, 0, 0}
+	B(T, name), B(T, path), B(T, provider), B(T, scheme_json), B(T, secrets_json),
+	B(T, options_json), B(T, queue_name), I(T, disabled), I(T, max_attempts),
+	I(T, backoff_base_ms), I(T, backoff_cap_ms), I(T, external), {NULL, 0, 0}
 #undef T
 };
 static const struct member members_of_knocker_request[] = {
 #define T knocker_request
-	B(T, endpoint), B(T, method), B(T, headers), B(T, query), B(T, body), B(T, event_type), B(T, provider_event_id),
-	B(T, provider_delivery_id), B(T, dedupe_key), B(T, provider), B(T, secrets_json), B(T, options_json), B(T, queue_name),
-	I(T, max_attempts), I(T, verdict), B(T, verdict_error), B(T, ids_event_type), B(T, ids_event_id), B(T, ids_delivery_id),
+	B(T, endpoint), B(T, method), B(T, headers), B(T, query), B(T, body), B(T, event_type),
+	B(T, provider_event_id), B(T, provider_delivery_id), B(T, dedupe_key), B(T, provider),
+	B(T, secrets_json), B(T, options_json), B(T, queue_name), I(T, max_attempts), I(T, verdict),
+	B(T, verdict_error), B(T, ids_event_type), B(T, ids_event_id), B(T, ids_delivery_id),
 	{NULL, 0, 0}
 #undef T
 };
 static const struct member members_of_knocker_claim_options[] = {
 #define T knocker_claim_options
-	B(T, worker_id), B(T, queues_json), B(T, endpoints_json), I(T, count), I(T, lease_ms), {NULL, 0, 0}
+	B(T, worker_id), B(T, queues_json), B(T, endpoints_json), I(T, count), I(T, lease_ms),
+	{NULL, 0, 0}
 #undef T
 };
 static const struct member members_of_knocker_filter[] = {
 #define T knocker_filter
-	I(T, kind), I(T, limit), I(T, before_id), I(T, since_s), B(T, endpoint), B(T, status), B(T, event_type), I(T, event_id),
-	I(T, signature_valid), I(T, orphaned), B(T, audit_kind), I(T, without_body), {NULL, 0, 0}
+	I(T, kind), I(T, limit), I(T, before_id), I(T, since_s), B(T, endpoint), B(T, status),
+	B(T, event_type), I(T, event_id), I(T, signature_valid), I(T, orphaned), B(T, audit_kind),
+	I(T, without_body), {NULL, 0, 0}
 #undef T
 };
 static const struct member members_of_knocker_prune[] = {
@@ -68,15 +76,17 @@ static const struct member members_of_knocker_prune[] = {
 #include "glue.h"
 %}
 
-/* In. A handle or a work is entered while a call uses it, so that no other thread frees it meanwhile. */
-%typemap(in) knocker *k (struct glue_box *box = NULL), knocker_work *work (struct glue_box *box = NULL) {
+/* In. A handle or a work is entered while a call uses it: no other thread frees it meanwhile. */
+%typemap(in) knocker *k (struct glue_box *box = NULL),
+             knocker_work *work (struct glue_box *box = NULL) {
 	if ((box = glue_enter($input)) == NULL)
 		SWIG_fail;
 	$1 = box->pointer;
 }
 %typemap(freearg) knocker *k, knocker_work *work { glue_leave(box$argnum); }
 /* One that this call ends: entered alone, and empty once the call has succeeded. */
-%typemap(in) knocker *closed (struct glue_box *box = NULL), knocker_work *ended (struct glue_box *box = NULL) {
+%typemap(in) knocker *closed (struct glue_box *box = NULL),
+             knocker_work *ended (struct glue_box *box = NULL) {
 	if ((box = glue_enter_alone($input)) == NULL)
 		SWIG_fail;
 	$1 = box->pointer;
@@ -112,22 +122,28 @@ OPTIONS(knocker_request)
 OPTIONS(knocker_claim_options)
 OPTIONS(knocker_filter)
 OPTIONS(knocker_prune)
-%typemap(in) (const knocker_request *const *requests, int32_t count) (knocker_request **list = NULL) {
+%typemap(in) (const knocker_request *const *requests, int32_t count)
+             (knocker_request **list = NULL) {
 	if ((list = glue_requests($input, members_of_knocker_request, &$2)) == NULL)
 		SWIG_fail;
 	$1 = ($1_ltype)list;
 }
 %typemap(freearg) (const knocker_request *const *requests, int32_t count) { free(list$argnum); }
-%typemap(in) (const knocker_value *values, int32_t count) (knocker_value *list = NULL, glue_object held = GLUE_NOTHING) {
+%typemap(in) (const knocker_value *values, int32_t count)
+             (knocker_value *list = NULL, glue_object held = GLUE_NOTHING) {
 	if ((list = glue_values($input, &$2, &held)) == NULL)
 		SWIG_fail;
 	$1 = list;
 }
-%typemap(freearg) (const knocker_value *values, int32_t count) { glue_values_free(list$argnum, held$argnum); }
+%typemap(freearg) (const knocker_value *values, int32_t count) {
+	glue_values_free(list$argnum, held$argnum);
+}
 
 /* Out. The error comes last of the arguments, so whatever stands before it looks at `result` too. */
 %typemap(out) int32_t { %set_output(VOID_Object); }
-%typemap(out) int32_t knocker_wait, int32_t knocker_wake, int32_t knocker_release { %set_output(SWIG_From_int($1)); }
+%typemap(out) int32_t knocker_wait, int32_t knocker_wake, int32_t knocker_release {
+	%set_output(SWIG_From_int($1));
+}
 %typemap(in, numinputs=0) knocker_error *error (knocker_error problem) {
 	problem.code = 0;
 	problem.text[0] = 0;
@@ -159,7 +175,9 @@ OPTIONS(knocker_prune)
 	if (result == 0)
 		%append_output(glue_box_work(*$1));
 }
-%typemap(in, numinputs=0) int64_t *id (int64_t number = 0), int64_t *changes (int64_t number = 0), int64_t *last_id (int64_t number = 0) {
+%typemap(in, numinputs=0) int64_t *id (int64_t number = 0),
+                          int64_t *changes (int64_t number = 0),
+                          int64_t *last_id (int64_t number = 0) {
 	$1 = &number;
 }
 %typemap(argout) int64_t *id, int64_t *changes, int64_t *last_id {
@@ -177,7 +195,7 @@ OPTIONS(knocker_prune)
 %ignore knocker_rows_find;
 %ignore knocker_rows_value;
 %ignore knocker_rows_free;
-/* These end what they are given, which the names of their parameters must say to the typemaps above. */
+/* These end what they are given, which their parameters' names must say to the typemaps above. */
 %ignore knocker_close;
 %ignore knocker_settle;
 %ignore knocker_work_free;
@@ -187,7 +205,8 @@ static int32_t close_handle(knocker *closed, knocker_error *error)
 	return knocker_close(closed, error);
 }
 
-static int32_t settle(knocker_work *ended, int32_t outcome, knocker_bytes reason, int64_t delay_ms, knocker_rows **out, knocker_error *error)
+static int32_t settle(knocker_work *ended, int32_t outcome, knocker_bytes reason, int64_t delay_ms,
+                      knocker_rows **out, knocker_error *error)
 {
 	return knocker_settle(ended, outcome, reason, delay_ms, out, error);
 }

@@ -51,7 +51,10 @@ def renamed(words: Words) -> Words:
 
 
 def request(words: Words) -> Words:
-    """The arguments of a receive. A verdict is an object here, and a scheme stands for its provider."""
+    """The arguments of a receive.
+
+    A verdict is an object here, and a scheme stands for its provider.
+    """
     found = renamed(words)
     if "scheme" in found:
         found["provider"] = found.pop("scheme")
@@ -141,7 +144,8 @@ class Door(play.Door):
 
     def receive_many(self, on: str, many: list[Words]) -> Rows:
         with told():
-            results = self.inboxes[on].receive_many([request(words) for words in many])  # type: ignore[misc]
+            requests: list[Any] = [request(words) for words in many]
+            results = self.inboxes[on].receive_many(requests)
         return [
             {"fails": one.name} if isinstance(one, knocker.Error) else answer(one)
             for one in results

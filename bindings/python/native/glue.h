@@ -1,6 +1,7 @@
 /*
- * Python's half of knocker.i: how values, rows, errors and handles cross. It owns conversions; it refuses to know what they mean.
- * Everything here runs with the GIL held, which therefore guards the boxes; the calls between run without it.
+ * Python's half of knocker.i: how values, rows, errors and handles cross. It owns conversions; it
+ * refuses to know what they mean. Everything here runs with the GIL held, which therefore guards
+ * the boxes; the calls between run without it.
  */
 #include <dlfcn.h>
 #include <string.h>
@@ -26,14 +27,16 @@ static int glue_refuse(const char *name, const char *wanted, PyObject *value)
 {
 	char text[200];
 
-	snprintf(text, sizeof text, "%.60s must be %.60s, not %.60s", name, wanted, Py_TYPE(value)->tp_name);
+	snprintf(text, sizeof text, "%.60s must be %.60s, not %.60s", name, wanted,
+	         Py_TYPE(value)->tp_name);
 	glue_raise(KNOCKER_INVALID_ARGUMENT, text);
 	return 0;
 }
 
-/* ---- Into C --------------------------------------------------------------------------------------------------------- */
+/* ---- Into C ---- */
 
-/* Lends the value's own bytes, which live as long as it does. None is nothing; a lone surrogate has no UTF-8. */
+/* Lends the value's own bytes, which live as long as it does. None is nothing; a lone surrogate has
+ * no UTF-8. */
 static int glue_bytes(PyObject *value, const char *name, knocker_bytes *out)
 {
 	Py_ssize_t len = 0;
@@ -83,7 +86,8 @@ static int glue_members(PyObject *map, const struct member *members, size_t size
 		if (value == NULL)
 			continue;
 		left--;
-		if (members->kind == MEMBER_BYTES ? !glue_bytes(value, members->name, at) : !glue_integer(value, members->name, at))
+		if (members->kind == MEMBER_BYTES ? !glue_bytes(value, members->name, at)
+		                                  : !glue_integer(value, members->name, at))
 			return 0;
 	}
 	return left == 0 || glue_refuse("options", "a dict of known members", map);
@@ -131,7 +135,8 @@ static int glue_value(PyObject *item, Py_ssize_t index, knocker_value *out)
 	return 1;
 }
 
-/* `held` owns what the values lend from: a tuple of the items, with any buffer (bytearray, memoryview) copied to bytes. */
+/* `held` owns what the values lend from: a tuple of the items, with any buffer (bytearray,
+ * memoryview) copied to bytes. */
 static knocker_value *glue_values(PyObject *items, int32_t *count, PyObject **held)
 {
 	PyObject *list = PyList_Check(items) || PyTuple_Check(items) ? PySequence_List(items) : NULL;
@@ -170,7 +175,7 @@ static void glue_values_free(knocker_value *values, PyObject *held)
 	Py_XDECREF(held);
 }
 
-/* ---- Out of C ------------------------------------------------------------------------------------------------------- */
+/* ---- Out of C ---- */
 
 static PyObject *glue_number(int64_t number)
 {
@@ -221,7 +226,9 @@ static PyObject *glue_rows(knocker_rows *rows)
 	PyObject *names = PyTuple_New(columns);
 
 	for (int32_t i = 0; names && i < columns; i++) {
-		PyObject *name = PyUnicode_DecodeUTF8(knocker_rows_name(rows, i), (Py_ssize_t)strlen(knocker_rows_name(rows, i)), "replace");
+		PyObject *name = PyUnicode_DecodeUTF8(knocker_rows_name(rows, i),
+		                                      (Py_ssize_t)strlen(knocker_rows_name(rows, i)),
+		                                      "replace");
 
 		if (name == NULL)
 			Py_CLEAR(names);
@@ -241,9 +248,10 @@ static PyObject *glue_rows(knocker_rows *rows)
 	return list;
 }
 
-/* ---- Handles and works ---------------------------------------------------------------------------------------------- */
+/* ---- Handles and works ---- */
 
-/* What a capsule holds. `pointer` is NULL once ended; `users` counts the calls that are inside, `ending` the one that ends it. */
+/* What a capsule holds. `pointer` is NULL once ended; `users` counts the calls that are inside,
+ * `ending` the one that ends it. */
 struct glue_box {
 	void *pointer;
 	int64_t users;
@@ -295,7 +303,8 @@ static struct glue_box *glue_enter(PyObject *capsule)
 	if (box == NULL)
 		return NULL;
 	if (box->pointer == NULL || box->ending) {
-		glue_raise(KNOCKER_CLOSED, box->is_work ? "this tx has ended with its handler" : "the handle is closed");
+		glue_raise(KNOCKER_CLOSED,
+		           box->is_work ? "this tx has ended with its handler" : "the handle is closed");
 		return NULL;
 	}
 	if (box->is_work && box->users > 0) {
@@ -312,7 +321,8 @@ static void glue_leave(struct glue_box *box)
 		box->users--;
 }
 
-/* Enters to end it. A handle's waiters are woken and its other callers awaited; in a forked child those do not exist. */
+/* Enters to end it. A handle's waiters are woken and its other callers awaited; in a forked child
+ * those do not exist. */
 static struct glue_box *glue_enter_alone(PyObject *capsule)
 {
 	struct glue_box *box = glue_enter(capsule);
@@ -321,8 +331,7 @@ static struct glue_box *glue_enter_alone(PyObject *capsule)
 		return NULL;
 	box->ending = 1;
 	while (box->users > 1 && box->pid == getpid()) {
-		Py_BEGIN_ALLOW_THREADS
-		knocker_wake(box->pointer);
+		Py_BEGIN_ALLOW_THREADS knocker_wake(box->pointer);
 		usleep(500);
 		Py_END_ALLOW_THREADS
 	}
@@ -336,7 +345,7 @@ static void glue_leave_alone(struct glue_box *box)
 	glue_leave(box);
 }
 
-/* ---- What only Python needs ------------------------------------------------------------------------------------------- */
+/* ---- What only Python needs ---- */
 
 static void glue_set_errors(PyObject *classes)
 {
@@ -344,7 +353,8 @@ static void glue_set_errors(PyObject *classes)
 	Py_XSETREF(glue_errors, classes);
 }
 
-/* Whether the shared object at `path` uses the same SQLite as we do; -1 when it carries one of its own, out of sight. */
+/* Whether the shared object at `path` uses the same SQLite as we do; -1 when it carries one of its
+ * own, out of sight. */
 static int glue_same_sqlite(const char *path)
 {
 	extern const char *sqlite3_libversion(void);

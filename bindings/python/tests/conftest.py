@@ -1,4 +1,6 @@
-"""What the tests share: a fresh file, an open handle, and Stripe's signature made by Python's own hmac."""
+"""What the tests share: a fresh file, an open handle, and Stripe's signature made by
+Python's own hmac.
+"""
 
 from __future__ import annotations
 

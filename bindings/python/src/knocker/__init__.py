@@ -1,10 +1,10 @@
 """Knocker: a durable webhook inbox inside an application's own SQLite file.
 
     webhooks = knocker.open("app.db")
-    stripe = webhooks.endpoint("stripe", path="/webhooks/stripe", provider="stripe", secrets=["whsec_..."])
+    stripe = webhooks.endpoint("stripe", provider="stripe", secrets=["whsec_..."])
 
-The route answers what `stripe.receive(body=..., headers=...)` says; functions decorated with `stripe.handle(...)` run in
-`await webhooks.run_worker()`.
+The route answers what `stripe.receive(body=..., headers=...)` says; functions decorated
+with `stripe.handle(...)` run in `await webhooks.run_worker()`.
 """
 
 from ._native import knocker_version as _version

@@ -1,4 +1,6 @@
-"""What can go wrong: one base class, and one subclass a cause. `name` is the cause's word in every language."""
+"""What can go wrong: one base class, and one subclass a cause. `name` is the cause's
+word in every language.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The handle: endpoints, receipts, handlers, operators. Each method is one call of knocker.h with Python's manners."""
+"""The handle: endpoints, receipts, handlers, operators. Each method is one call of
+knocker.h with Python's manners.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ RESULT = rows.Kind(rows.IngestResult)
 
 @cache
 def _refuse_second_sqlite() -> str | None:
-    """Two copies of SQLite in one process drop each other's locks on a file, so there must be one. Returns what is wrong."""
+    """Two copies of SQLite in one process drop each other's locks on a file, so there
+    must be one. Returns what is wrong.
+    """
     found = importlib.util.find_spec("_sqlite3")
     if found is None:
         return None
@@ -57,8 +61,9 @@ def _refuse_second_sqlite() -> str | None:
     if same > 0:
         return None
     return (
-        "this Python's own sqlite3 module uses another copy of SQLite than Knocker does, and two copies in one "
-        "process damage a file: use a Python that is linked to the system's libsqlite3"
+        "this Python's own sqlite3 module uses another copy of SQLite than Knocker does, "
+        "and two copies in one process damage a file: use a Python that is linked to the "
+        "system's libsqlite3"
     )
 
 
@@ -73,7 +78,9 @@ class Endpoint:
         return f"<knocker.Endpoint {self.name!r}>"
 
     def handle(self, event_type: str | None = None) -> Callable[[Handler], Handler]:
-        """Registers the decorated function for this event type, or for all that have none of their own."""
+        """Registers the decorated function for this event type, or for all that have
+        none of their own.
+        """
         return self._inbox.handle(self.name, event_type)
 
     def receive(
@@ -191,7 +198,10 @@ class Inbox(Operators):
         delivery_key: KeyFunction | None = None,
         event_key: KeyFunction | None = None,
     ) -> int:
-        """Creates or updates the endpoint of this name and returns its id. Without a provider nothing is verified."""
+        """Creates or updates the endpoint of this name and returns its id.
+
+        Without a provider nothing is verified.
+        """
         members: dict[str, Any] = {
             "name": name,
             "path": path,
@@ -258,7 +268,10 @@ class Inbox(Operators):
         query: Query = None,
         **options: Unpack[ReceiveOptions],
     ) -> rows.IngestResult:
-        """Verifies, stores, deduplicates and queues a request in one commit. A rejected request is a result."""
+        """Verifies, stores, deduplicates and queues a request in one commit.
+
+        A rejected request is a result.
+        """
         members = self.request_members(
             request_of(endpoint, body, headers, query, options)
         )
@@ -267,7 +280,10 @@ class Inbox(Operators):
     def receive_many(
         self, requests: Iterable[Request]
     ) -> list[rows.IngestResult | Error]:
-        """Receives 1 to 1000 requests in one commit. In place of a bad one stands its error, not raised."""
+        """Receives 1 to 1000 requests in one commit.
+
+        In place of a bad one stands its error, not raised.
+        """
         results: list[rows.IngestResult | Error] = []
         good: list[dict[str, Any]] = []
         for request in requests:
@@ -293,7 +309,9 @@ class Inbox(Operators):
         query: Query = None,
         **options: Unpack[ReceiveOptions],
     ) -> rows.IngestResult:
-        """As `receive`; what arrives in one turn of the event loop is received in one commit, on another thread."""
+        """As `receive`; what arrives in one turn of the event loop is received in one
+        commit, on another thread.
+        """
         request = request_of(endpoint, body, headers, query, options)
         loop = asyncio.get_running_loop()
         answer: Turn = loop.create_future()
@@ -342,7 +360,9 @@ class Inbox(Operators):
     def handle(
         self, endpoint: str | Endpoint, event_type: str | None = None
     ) -> Callable[[Handler], Handler]:
-        """Registers the decorated function (event, tx) for an endpoint's events of this type, or for all others."""
+        """Registers the decorated function (event, tx) for an endpoint's events of this
+        type, or for all others.
+        """
 
         def register(handler: Handler) -> Handler:
             self.add_handler(endpoint, handler, event_type)
@@ -374,9 +394,10 @@ class Inbox(Operators):
         max_jobs: int | None = None,
         **options: Unpack[WorkerOptions],
     ) -> int:
-        """Handles events, on a thread of its own, until `stop_event` is set or `max_jobs` were claimed. Returns how many were handled.
+        """Handles events, on a thread of its own, and returns how many.
 
-        Before it stops, also when cancelled, it finishes the handler in hand and the jobs it has claimed.
+        It ends when `stop_event` is set or `max_jobs` were claimed. Before it stops, also
+        when cancelled, it finishes the handler in hand and the jobs it has claimed.
         """
         worker = self._worker(worker_id, options)
         return await worker.run_in_thread(
@@ -422,7 +443,9 @@ def _one_of_many(row: dict[str, Any]) -> rows.IngestResult | Error:
 
 
 def _answer(done: Future[list[rows.IngestResult | Error]], answers: list[Turn]) -> None:
-    """Runs on the event loop: every caller gets its own result or error, unless it was cancelled."""
+    """Runs on the event loop: every caller gets its own result or error, unless it was
+    cancelled.
+    """
     error = done.exception()
     results = [error] * len(answers) if error else done.result()
     for answer, result in zip(answers, results):

@@ -132,7 +132,9 @@ class Operators:
         return self._list(ENDPOINT, **page_members(page))
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """A query of the application's own, outside any transaction, which sees what is committed."""
+        """A query of the application's own, outside any transaction, which sees what is
+        committed.
+        """
         return _native.knocker_read(self._handle, sql, tuple_or_list(parameters))
 
     def why(self, event_id: int) -> rows.Why:

@@ -1,4 +1,6 @@
-"""Providers of the application's own, as objects: the face asks them and passes their verdict on."""
+"""Providers of the application's own, as objects: the face asks them and passes their
+verdict on.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,10 @@ class ProviderResult:
         provider_event_id: str | None = None,
         event_type: str | None = None,
     ) -> ProviderResult:
-        """The request is genuine. Give ids of the event or delivery only: receipts of one id are one event."""
+        """The request is genuine.
+
+        Give ids of the event or delivery only: receipts of one id are one event.
+        """
         return cls(True, None, provider_delivery_id, provider_event_id, event_type)
 
     @classmethod
@@ -120,7 +125,10 @@ class Provider:
 
 
 def readable_id(value: Any) -> str | None:
-    """An id that a function read from a request. One with lone surrogates is no text, and so none."""
+    """An id that a function read from a request.
+
+    One with lone surrogates is no text, and so none.
+    """
     if value is None:
         return None
     if not isinstance(value, (str, int)) or isinstance(value, bool):
@@ -137,7 +145,9 @@ KeyFunction = Callable[[ProviderRequest], "str | int | None"]
 
 
 class Registered:
-    """A provider object with what its endpoint was registered with, in this process's memory only."""
+    """A provider object with what its endpoint was registered with, in this process's
+    memory only.
+    """
 
     def __init__(
         self,
@@ -184,7 +194,10 @@ class Registered:
 def read_key(
     endpoint: str, function: KeyFunction | None, request: ProviderRequest
 ) -> str | None:
-    """What an application's key function reads. One that fails reads nothing: no receipt may be lost by it."""
+    """What an application's key function reads.
+
+    One that fails reads nothing: no receipt may be lost by it.
+    """
     try:
         return readable_id(function(request)) if function else None
     except Exception:

@@ -1,4 +1,6 @@
-"""Checking and signing without any file: the same tables verify a request and emulate its sender."""
+"""Checking and signing without any file: the same tables verify a request and emulate
+its sender.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,10 @@ def verify(
     options: Mapping[str, Any] | None = None,
     now: float | None = None,
 ) -> rows.Verification:
-    """Checks a request against a built-in provider or a scheme, without any file. `now` is the system's clock by default."""
+    """Checks a request against a built-in provider or a scheme, without any file.
+
+    `now` is the system's clock by default.
+    """
     found = _native.knocker_verify(
         _pure(provider, secrets, body, headers, query, method, options),
         milliseconds("now", now),

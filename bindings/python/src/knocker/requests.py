@@ -1,4 +1,7 @@
-"""How Python's arguments become the members of knocker.h's structs. Every mistake in a call is found here or in C."""
+"""How Python's arguments become the members of knocker.h's structs.
+
+Every mistake in a call is found here or in C.
+"""
 
 from __future__ import annotations
 
@@ -169,7 +172,8 @@ def body_bytes(body: Body) -> bytes | None:
         return bytes(body)
     if not isinstance(body, str):
         raise InvalidArgument(
-            f"body is a {type(body).__name__}: a framework has parsed it; give the raw bytes, as received"
+            f"body is a {type(body).__name__}: a framework has parsed it; "
+            "give the raw bytes, as received"
         )
     try:
         return body.encode()
@@ -180,7 +184,11 @@ def body_bytes(body: Body) -> bytes | None:
 
 
 def _header_bytes(name: str, value: str | bytes) -> bytes:
-    """The bytes as received. Frameworks decode them as Latin-1; where that cannot be undone, the text was decoded as UTF-8."""
+    """The bytes as received.
+
+    Frameworks decode them as Latin-1; where that cannot be undone, the text was decoded
+    as UTF-8.
+    """
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str):

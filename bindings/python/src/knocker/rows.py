@@ -1,4 +1,7 @@
-"""What comes back, as frozen dataclasses whose fields are the columns of knocker.h. Times are Unix seconds."""
+"""What comes back, as frozen dataclasses whose fields are the columns of knocker.h.
+
+Times are Unix seconds.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Running handlers: a handler's transaction, and the loop that claims and settles. Outcomes are decided in C."""
+"""Running handlers: a handler's transaction, and the loop that claims and settles.
+Outcomes are decided in C.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ _numbers = itertools.count(1)
 
 
 class Tx:
-    """A handler's transaction: what is written through it commits with the event's `handled`, or not at all."""
+    """A handler's transaction: what is written through it commits with the event's
+    `handled`, or not at all.
+    """
 
     __slots__ = ("_inbox", "_work", "active")
 
@@ -90,7 +94,10 @@ Outcome = tuple[int, str | None, int]
 
 
 class WorkerOptions(TypedDict, total=False):
-    """What a worker serves. With `missing="leave"` it claims only endpoints that it has a handler for."""
+    """What a worker serves.
+
+    With `missing="leave"` it claims only endpoints that it has a handler for.
+    """
 
     queues: Sequence[str] | None
     endpoints: Sequence[str] | None
@@ -219,7 +226,9 @@ class Worker:
             self.stopping.wait(1)
 
     def _run_jobs(self, jobs: list[dict[str, Any]]) -> list[int]:
-        """Runs claimed jobs; returns the events whose outcome was recorded. When it is torn away, the rest is given back."""
+        """Runs claimed jobs; returns the events whose outcome was recorded. When it is
+        torn away, the rest is given back.
+        """
         recorded = []
         for index, job in enumerate(jobs):
             try:
@@ -257,7 +266,10 @@ class Worker:
         return self._settle(work, event, outcome)
 
     def _settle(self, work: _native.Work, event: rows.Event, outcome: Outcome) -> bool:
-        """Records an outcome. A lost lease or a busy file costs this job only: it comes due again."""
+        """Records an outcome.
+
+        A lost lease or a busy file costs this job only: it comes due again.
+        """
         if outcome[0] == _native.KNOCKER_FAILED:
             self.last_error = outcome[1]
         try:
