@@ -11,7 +11,7 @@
 #include "error.h"
 #include "limits.h"
 
-/* ---- cJSON's memory: each piece knows its size and is wiped when freed: secrets stand in it ---- */
+/* ---- cJSON's memory: each piece knows its size and is wiped when freed ---- */
 
 typedef union {
 	size_t size;

@@ -12,19 +12,32 @@ bool scheme_item_char(char c, knocker_bytes any)
 	return any.len > 0 && (bytes_find(any, c) >= 0 || (c == '\t' && bytes_find(any, ' ') >= 0));
 }
 
+/* Where the first of `marks` stands from `at` on, or the text's length. */
+static size_t candidate_mark(knocker_bytes text, knocker_bytes marks, size_t at)
+{
+	size_t len = (size_t)text.len;
+	const char *s = text.data, *hit;
+
+	if (marks.len == 0)
+		return len;
+	if (marks.len == 1 && *(const char *)marks.data != ' ') {
+		hit = memchr(s + at, *(const char *)marks.data, len - at);
+		return hit ? (size_t)(hit - s) : len;
+	}
+	while (at < len && !scheme_item_char(s[at], marks))
+		at++;
+	return at;
+}
+
 /* The next piece between any of `marks` that is not empty. */
 bool scheme_piece_next(knocker_bytes text, knocker_bytes marks, size_t *at, knocker_bytes *piece)
 {
-	const char *s = text.data;
-	size_t from, len = (size_t)text.len;
+	while (*at < (size_t)text.len) {
+		size_t from = *at, to = candidate_mark(text, marks, from);
 
-	while (*at < len) {
-		from = *at;
-		while (*at < len && !scheme_item_char(s[*at], marks))
-			(*at)++;
-		*piece = bytes_part(text, from, *at);
-		(*at)++;
-		if (piece->len > 0)
+		*piece = bytes_part(text, from, to);
+		*at = to + 1;
+		if (to > from)
 			return true;
 	}
 	return false;

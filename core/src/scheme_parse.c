@@ -336,6 +336,8 @@ int32_t scheme_parse(scheme_parser *p)
 		rc = parse_replay(p);
 	if (rc == 0)
 		rc = parse_answers(p);
+	if (rc == 0 && p->scheme->item_path_count > 0 && p->scheme->base_count == 0)
+		rc = fail(p->error, KNOCKER_INVALID_ARGUMENT, "scheme: a source j: needs 'base'");
 	if (rc == 0)
 		parse_credential(p->scheme);
 	return rc;

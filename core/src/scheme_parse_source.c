@@ -166,8 +166,8 @@ static int32_t parse_join(scheme_parser *p, const char *what, knocker_bytes rest
 			return parse_wrong(p, what, "joins too many sources:", out->word);
 		rc = scheme_parse_source(p, what, colon < 0 ? rest : bytes_part(rest, 0, (size_t)colon),
 		                         &pieces[out->piece_count++]);
-		if (rc == 0 && pieces[out->piece_count - 1].kind == SOURCE_JOIN)
-			rc = parse_wrong(p, what, "joins a join:", out->word);
+		if (rc == 0 && pieces[out->piece_count - 1].kind == SOURCE_HEADERS)
+			rc = parse_wrong(p, what, "joins several headers:", out->word);
 	}
 	return rc;
 }
@@ -199,6 +199,8 @@ int32_t scheme_parse_source(scheme_parser *p, const char *what, knocker_bytes wo
 			continue;
 		rest = bytes_part(word, (size_t)bytes_of(kinds[i].prefix).len, (size_t)word.len);
 		out->kind = kinds[i].kind;
+		if (out->kind == SOURCE_HEADERS && !bytes_is(bytes_of(what), "sig.from"))
+			return parse_wrong(p, what, "is no place for", word);
 		return out->kind == SOURCE_JOIN ? parse_join(p, what, rest, out)
 		                                : parse_plain_source(p, what, rest, out);
 	}
@@ -311,8 +313,6 @@ static int32_t parse_placeholder(scheme_parser *p, const char *what, knocker_byt
 	part->kind = PART_SOURCE;
 	if (bytes_find(word, ':') < 0)
 		return parse_wrong(p, what, "has an unknown placeholder", word);
-	if (bytes_starts(word, "header*:"))
-		return parse_wrong(p, what, "is no place for", word);
 	return scheme_parse_source(p, what, word, &part->source);
 }
 

@@ -47,6 +47,9 @@ int32_t scheme_parse_signature(scheme_parser *p)
 		         ? scheme_parse_word(p, "sig.enc", enc, encodings, &word)
 		         : fail(p->error, KNOCKER_INVALID_ARGUMENT,
 		                "scheme: 'sig.enc' has no meaning for kind '%s'", p->scheme->kind->name);
+	if (rc == 0 && out->prefix_optional && !bytes_given(out->prefix))
+		rc = fail(p->error, KNOCKER_INVALID_ARGUMENT,
+		          "scheme: 'sig.prefix_optional' needs 'sig.prefix'");
 	if (p->scheme->kind->id == KIND_BASIC)
 		out->word = bytes_of("Basic");
 	out->skip = (size_t)skip;
@@ -64,8 +67,9 @@ static int32_t parse_pick(scheme_parser *p, const json *value, scheme_group *out
 	list = rc < 0 ? NULL : scheme_room(p, count, sizeof *list);
 	if (!list)
 		return rc < 0 ? rc : KNOCKER_STORAGE;
-	if (!bytes_given(p->scheme->signature.kv))
-		return fail(p->error, KNOCKER_INVALID_ARGUMENT, "scheme: 'pick' needs 'sig.kv'");
+	if (!bytes_given(p->scheme->signature.kv) || p->scheme->signature.skip > 0)
+		return fail(p->error, KNOCKER_INVALID_ARGUMENT,
+		            "scheme: 'pick' needs 'sig.kv' and no 'sig.skip'");
 	out->pick = list;
 	for (text = json_first(value); rc == 0 && text; text = json_next(text)) {
 		knocker_bytes word = json_text(text), parts = {0};

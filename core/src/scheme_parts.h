@@ -14,7 +14,9 @@
 #define SCHEME_VARS_MAX 8
 #define SCHEME_OPTIONS_MAX 16
 #define SCHEME_FAMILIES_MAX 4
-#define SCHEME_GROUPS_MAX 4  /* the scheme's own kind and its `alt`s */
+#define SCHEME_GROUPS_MAX 4 /* the scheme's own kind and its `alt`s */
+#define SCHEME_SETS_MAX \
+	16 /* signatures of one request that are tried: each hashes the body once a key */
 #define SCHEME_ITEMS_MAX 256 /* items of one signature that are read */
 #define SCHEME_FORM_MAX 1000 /* fields of a form that is sorted: senders have dozens */
 #define SCHEME_URL_TRIES 9   /* spellings of {url~} */
@@ -340,7 +342,7 @@ typedef struct {
 	knocker_bytes items[SCHEME_ITEMS_MAX]; /* of the signature in hand */
 	size_t item_count;
 	scheme_candidate candidates[LIMIT_CANDIDATES];
-	size_t candidate_count, candidates_seen;
+	size_t candidate_count, candidates_seen, sets_seen;
 	knocker_bytes vars[SCHEME_VARS_MAX];
 	knocker_bytes passed_set, passed_vars[SCHEME_VARS_MAX]; /* those that were signed: others may
 	                                                           stand beside them */

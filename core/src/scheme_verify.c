@@ -205,8 +205,10 @@ static bool verify_text(scheme_reading *r, const scheme_try *t, const scheme_sou
 		              scheme_source_says(r, source));
 		return false;
 	}
-	while (r->candidates_seen < LIMIT_CANDIDATES && scheme_piece_next(text, sets, &at, &set))
+	while (r->sets_seen < SCHEME_SETS_MAX && scheme_piece_next(text, sets, &at, &set)) {
+		r->sets_seen++;
 		passes |= verify_set(r, t, set);
+	}
 	return passes;
 }
 
@@ -229,7 +231,7 @@ static bool verify_sources(scheme_reading *r, const scheme_try *t)
 	bool passes = false, refused = false;
 	size_t i;
 
-	r->candidates_seen = 0;
+	r->candidates_seen = r->sets_seen = 0;
 	for (i = 0; i < t->from.count; i++) {
 		const scheme_source *source = &t->from.list[i];
 		scheme_text read;
