@@ -156,6 +156,8 @@ int database_open(const options *o, knocker **out)
 		                strerror(errno));
 	if (!S_ISREG(found.st_mode))
 		return complain(EXIT_FAILED, "'%s' is not a file", path);
+	if (found.st_size == 0)
+		return complain(EXIT_MISSING, "'%s' is empty: there is no database in it", path);
 	how.path = bytes_of(path);
 	if (knocker_open(&how, out, &error) < 0)
 		return complain_error(&error);

@@ -1,6 +1,6 @@
 """The web application: a route that reads the raw body, asks Knocker, and answers what it says.
 
-    KNOCKER_DB=knocker.db STRIPE_SECRET=... GITHUB_SECRET=... SLACK_SECRET=... uvicorn app:app
+KNOCKER_DB=knocker.db STRIPE_SECRET=... GITHUB_SECRET=... SLACK_SECRET=... uvicorn app:app
 """
 
 import os

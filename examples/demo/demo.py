@@ -1,12 +1,12 @@
-"""The demo: Knocker's whole flow on real HTTP requests, told in about thirty lines, and then checked in the file.
+"""The demo: Knocker's whole flow on real HTTP requests, told in thirty lines, and then checked in the file.
 
-`./run demo` runs it. It starts app.py and worker.py as any operator would, sends requests with the command line,
-and needs nothing from them but the database that they leave behind. It exits with 1 if anything is not as told.
+`./run demo` runs it. It starts app.py and worker.py as any operator would, sends requests with the command
+line, and needs nothing from them but the database that they leave behind. It exits with 1 if anything is not
+as told.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -25,11 +25,12 @@ import verdict
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-BUILD = Path(os.environ.get("KNOCKER_BUILD", ROOT / "build"))
+BUILD = Path(os.environ.get("KNOCKER_BUILD", ROOT / "build")).resolve()
 KNOCKER = BUILD / "knocker"
 FOLDER = BUILD / "demo"
 DATABASE = FOLDER / "knocker.db"
 MIB = 1024 * 1024
+SECRETS = ("STRIPE_SECRET", "GITHUB_SECRET", "SLACK_SECRET")
 
 OWN_TABLES = """
     create table invoices(event_id integer not null, cents integer not null);
@@ -71,7 +72,7 @@ class Stage:
             )
 
     def start_app(self) -> None:
-        """The listening socket is made here and handed on: no port to guess, and a request waits until the app is up."""
+        """Hands on a socket that listens: no port to guess, and requests wait until the app is up."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]
             fd = listener.fileno()
@@ -105,13 +106,19 @@ class Stage:
         for header in request.headers:
             flags += ["--header", header]
         done = subprocess.run(
-            [KNOCKER, "send", url, *flags], input=request.body, env=self.environment, capture_output=True, timeout=30
+            [KNOCKER, "send", url, *flags],
+            input=request.body,
+            env=self.environment,
+            capture_output=True,
+            timeout=30,
         )
         if done.returncode > 1:
             raise Failure(f"knocker send: {done.stderr.decode().strip()}")
         answer = json.loads(done.stdout)
         if answer["status"] != request.status:
-            raise Failure(f"{request.provider} {request.id}: {answer['status']} came back, not {request.status}")
+            raise Failure(
+                f"{request.provider} {request.id}: {answer['status']} came back, not {request.status}"
+            )
         self.sent.append(request)
         return str(answer["body"])
 
@@ -136,7 +143,9 @@ def tell(what: str, came: str = "") -> None:
     print(f"  {what:<66}{came}".rstrip(), flush=True)
 
 
-def send_and_tell(stage: Stage, request: verdict.Request, *options: str, what: str = "", meaning: str = "") -> str:
+def send_and_tell(
+    stage: Stage, request: verdict.Request, *options: str, what: str = "", meaning: str = ""
+) -> str:
     answer = stage.send(request, *options)
     tell(f"{request.provider:<7} {what or request.id}", f"{request.status}  {meaning}")
     return answer
@@ -148,13 +157,26 @@ def chapter_requests(stage: Stage) -> None:
     for request in first:
         send_and_tell(stage, request, meaning="stored and queued")
     for request in first:
-        send_and_tell(stage, request.again(), what=f"{request.id} again", meaning="stored, known: no second event")
+        send_and_tell(
+            stage, request.again(), what=f"{request.id} again", meaning="stored, known: no second event"
+        )
     for request in (stripe("evt_forged", 1), github("push-forged", "x"), slack("EvForged", "x")):
         send_and_tell(stage, request.refused("match"), "--forge", meaning="on record, refused")
     for request in (stripe("evt_stale", 1), slack("EvStale", "x")):
-        send_and_tell(stage, request.refused("window"), "--at", "1h", what=f"{request.id}, signed an hour ago", meaning="on record, refused")
-    handshake = verdict.Request("slack", None, b'{"type":"url_verification","challenge":"knock-knock"}', status=200)
-    answer = send_and_tell(stage, handshake, what="url_verification, Slack's handshake", meaning="the challenge comes back")
+        send_and_tell(
+            stage,
+            request.refused("window"),
+            "--at",
+            "1h",
+            what=f"{request.id}, signed an hour ago",
+            meaning="on record, refused",
+        )
+    handshake = verdict.Request(
+        "slack", None, b'{"type":"url_verification","challenge":"knock-knock"}', status=200
+    )
+    answer = send_and_tell(
+        stage, handshake, what="url_verification, Slack's handshake", meaning="the challenge comes back"
+    )
     if json.loads(answer) != {"challenge": "knock-knock"}:
         raise Failure(f"the handshake was answered with {answer}")
     large = github("push-large", "refs/heads/large", padding=4 * MIB)
@@ -163,7 +185,11 @@ def chapter_requests(stage: Stage) -> None:
 
 def chapter_worker(stage: Stage) -> None:
     print("2. A worker starts, in a process of its own")
-    send_and_tell(stage, stripe("evt_unlucky", 900, "fail twice").attempts("failed", "failed", "handled"), meaning="stored and queued")
+    send_and_tell(
+        stage,
+        stripe("evt_unlucky", 900, "fail twice").attempts("failed", "failed", "handled"),
+        meaning="stored and queued",
+    )
     stage.start_worker("worker-1")
     wait_for("every event is handled", lambda: verdict.unsettled(DATABASE) == 0)
     tell("every event is handled, evt_unlucky at its third attempt")
@@ -187,7 +213,9 @@ def chapter_kill(stage: Stage, inside: Path) -> None:
 def chapter_replay(stage: Stage) -> None:
     print("4. An operator replays an event")
     id = verdict.event_id(DATABASE, "evt_1")
-    done = subprocess.run([KNOCKER, "replay", str(id), "--db", DATABASE], env=stage.environment, capture_output=True, timeout=30)
+    done = subprocess.run(
+        [KNOCKER, "replay", str(id), "--db", DATABASE], env=stage.environment, capture_output=True, timeout=30
+    )
     if done.returncode != 0:
         raise Failure(f"knocker replay: {done.stderr.decode().strip()}")
     stage.sent[0].attempts("handled", "handled")
@@ -201,7 +229,7 @@ def chapter_verdict(stage: Stage) -> None:
     stage.end("app")
     for told in verdict.judge(DATABASE, stage.sent):
         tell(told)
-    keys = [value.encode() for name, value in stage.environment.items() if name.endswith("_SECRET")]
+    keys = [stage.environment[name].encode() for name in SECRETS]
     for path in FOLDER.iterdir():
         content = path.read_bytes()
         if any(key in content for key in keys):
@@ -225,9 +253,13 @@ def prepare() -> tuple[Stage, Path]:
     own.executescript(OWN_TABLES)
     own.close()
     inside = FOLDER / "inside-a-handler"
-    environment = {**os.environ, "KNOCKER_DB": str(DATABASE), "DEMO_INSIDE": str(inside), "no_proxy": "127.0.0.1"}
-    for name in ("STRIPE", "GITHUB", "SLACK"):
-        environment[f"{name}_SECRET"] = secrets.token_hex(24)
+    environment = {
+        **os.environ,
+        "KNOCKER_DB": str(DATABASE),
+        "DEMO_INSIDE": str(inside),
+        "no_proxy": "127.0.0.1",
+    }
+    environment |= {name: secrets.token_hex(24) for name in SECRETS}
     return Stage(environment), inside
 
 

@@ -68,11 +68,19 @@ def fill(path: Path) -> dict[str, int]:
 
         def ingest(endpoint: str, type: str, body: bytes, valid: bool = True, **more: Any) -> Any:
             return webhooks.ingest(
-                endpoint=endpoint, event_type=type, body=body, signature_valid=valid,
-                headers={"content-type": "application/json", "x-two": ["1", "2"]}, query={}, method="POST", **more,
+                endpoint=endpoint,
+                event_type=type,
+                body=body,
+                signature_valid=valid,
+                headers={"content-type": "application/json", "x-two": ["1", "2"]},
+                query={},
+                method="POST",
+                **more,
             )
 
-        handled = ingest("shop", "ok", b'{"id":"o-1","list":[1,{"a":"b c"}],"none":{}}', provider_event_id="o-1").event_id
+        handled = ingest(
+            "shop", "ok", b'{"id":"o-1","list":[1,{"a":"b c"}],"none":{}}', provider_event_id="o-1"
+        ).event_id
         ingest("shop", "ok", b'{"id":"o-1"}', provider_event_id="o-1")
         dead = ingest("forum", "bad", b"plain words", provider_event_id="f-1").event_id
         while webhooks.run_worker_once() is not None:

@@ -18,7 +18,17 @@ from conftest import Filled
 from shell import BINARY, HOSTILE, KNOCKER, complaint, objects, run, text
 
 COMMANDS = re.findall(r"^  ([a-z]+)( ID| URL| COMMAND)? {2,}", text("help"), re.MULTILINE)
-LOOKING = ["events", "deliveries", "stats", "endpoints", "event 1", "why 1", "replay 1", "requeue 1", "ignore 1"]
+LOOKING = [
+    "events",
+    "deliveries",
+    "stats",
+    "endpoints",
+    "event 1",
+    "why 1",
+    "replay 1",
+    "requeue 1",
+    "ignore 1",
+]
 
 
 def test_the_overview_lists_the_commands() -> None:
@@ -98,6 +108,9 @@ def test_what_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
     complaint("events", "--db", path, code=4)
     assert path.read_bytes() == before
     assert "not a file" in complaint("events", "--db", tmp_path, code=4)
+    (tmp_path / "empty.db").touch()
+    assert "is empty" in complaint("events", "--db", tmp_path / "empty.db", code=3)
+    assert (tmp_path / "empty.db").stat().st_size == 0
 
 
 @pytest.mark.parametrize("command", ["event", "why", "replay", "requeue", "ignore"])
@@ -187,7 +200,9 @@ def on_terminal(columns: int, *arguments: object, **environment: str) -> str:
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     bare = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     done = subprocess.Popen(
-        [KNOCKER, *map(str, arguments)], stdout=inner, stderr=subprocess.DEVNULL,
+        [KNOCKER, *map(str, arguments)],
+        stdout=inner,
+        stderr=subprocess.DEVNULL,
         env={**bare, "TERM": "xterm", **environment},
     )
     os.close(inner)
@@ -221,7 +236,12 @@ def test_why_is_a_sentence_and_fields(db: Filled) -> None:
 
 def test_stats_count_by_endpoint_and_in_all(db: Filled) -> None:
     rows = {row["endpoint"]: row for row in objects("stats", "--db", db.path)}
-    assert (rows[None]["queued"], rows[None]["handled"], rows[None]["dead"], rows[None]["orphans"]) == (2, 1, 1, 1)
+    assert (rows[None]["queued"], rows[None]["handled"], rows[None]["dead"], rows[None]["orphans"]) == (
+        2,
+        1,
+        1,
+        1,
+    )
     assert (rows["shop"]["queued"], rows["shop"]["orphans"], rows["forum"]["dead"]) == (1, 1, 1)
 
 

@@ -36,8 +36,8 @@ def expected(provider: str) -> dict[str, str]:
     if provider == "slack":
         mac = digest(b"v0:", t.encode(), b":", BODY).hex()
         return {"x-slack-signature": f"v0={mac}", "x-slack-request-timestamp": t}
-    mac = digest(b"msg_1.", t.encode(), b".", BODY)
-    return {"webhook-signature": f"v1,{base64.b64encode(mac).decode()}", "webhook-timestamp": t}
+    raw = digest(b"msg_1.", t.encode(), b".", BODY)
+    return {"webhook-signature": f"v1,{base64.b64encode(raw).decode()}", "webhook-timestamp": t}
 
 
 def given(provider: str) -> list[str]:
@@ -60,8 +60,20 @@ def test_sign_prints_the_headers_that_the_provider_documents(provider: str, tmp_
     }
 
 
-def verify(provider: str, headers: dict[str, str], *more: object, code: int, body: bytes = BODY, secret: str = SECRET) -> str:
-    flags: list[object] = ["verify", "--provider", provider, "--secret-env", "S", "--body", "-", *given(provider), *more]
+def verify(
+    provider: str, headers: dict[str, str], *more: object, code: int, body: bytes = BODY, secret: str = SECRET
+) -> str:
+    flags: list[object] = [
+        "verify",
+        "--provider",
+        provider,
+        "--secret-env",
+        "S",
+        "--body",
+        "-",
+        *given(provider),
+        *more,
+    ]
     for name, value in headers.items():
         flags += ["--header", f"{name}: {value}"]
     return text(*flags, stdin=body, code=code, S=secret)
@@ -70,8 +82,12 @@ def verify(provider: str, headers: dict[str, str], *more: object, code: int, bod
 @pytest.mark.parametrize("provider", SIGNED)
 def test_verify_accepts_what_was_signed_and_refuses_what_was_changed(provider: str) -> None:
     assert verify(provider, expected(provider), "--at", AT, code=0).startswith("valid\n")
-    assert verify(provider, expected(provider), "--at", AT, code=1, body=BODY + b" ").startswith("not valid: ")
-    assert verify(provider, expected(provider), "--at", AT, code=1, secret="another").startswith("not valid: ")
+    assert verify(provider, expected(provider), "--at", AT, code=1, body=BODY + b" ").startswith(
+        "not valid: "
+    )
+    assert verify(provider, expected(provider), "--at", AT, code=1, secret="another").startswith(
+        "not valid: "
+    )
     assert verify(provider, {}, "--at", AT, code=1).startswith("not valid: ")
 
 
@@ -84,15 +100,30 @@ def test_verify_refuses_what_is_outside_the_window_unless_the_window_is_wider(pr
 
 def test_verify_tells_what_was_read_of_the_request() -> None:
     flags = ["verify", "--provider", "stripe", "--secret-env", "S", "--at", AT, "--data", BODY.decode()]
-    found = objects(*flags, "--header", f"Stripe-Signature: {expected('stripe')['stripe-signature']}", S=SECRET)[0]
-    assert (found["valid"], found["event_type"], found["provider_event_id"]) == (True, "invoice.paid", "evt_1")
+    found = objects(
+        *flags, "--header", f"Stripe-Signature: {expected('stripe')['stripe-signature']}", S=SECRET
+    )[0]
+    assert (found["valid"], found["event_type"], found["provider_event_id"]) == (
+        True,
+        "invoice.paid",
+        "evt_1",
+    )
     found = objects(*flags, "--header", "Stripe-Signature: t=1,v1=00", code=1, S=SECRET)[0]
     assert found["valid"] is False and found["error"]
 
 
 def test_verify_tries_every_secret_and_sign_uses_the_first(tmp_path: Path) -> None:
     (tmp_path / "old").write_text(SECRET + "\n")
-    flags = ["--provider", "github", "--secret-env", "NEW", "--secret-file", tmp_path / "old", "--data", BODY.decode()]
+    flags = [
+        "--provider",
+        "github",
+        "--secret-env",
+        "NEW",
+        "--secret-file",
+        tmp_path / "old",
+        "--data",
+        BODY.decode(),
+    ]
     old = f"x-hub-signature-256: {expected('github')['x-hub-signature-256']}"
     text("verify", *flags, "--header", old, NEW="fresh")
     assert digest(BODY, key=b"fresh").hex() in text("sign", *flags, NEW="fresh")
@@ -102,7 +133,9 @@ def test_a_handshake_is_answered() -> None:
     body = '{"type":"url_verification","challenge":"knock-knock"}'
     lines = text("sign", "--provider", "slack", "--secret-env", "S", "--data", body, S=SECRET).splitlines()
     headers = [word for line in lines for word in ("--header", line)]
-    shown = objects("verify", "--provider", "slack", "--secret-env", "S", "--data", body, *headers, S=SECRET)[0]
+    shown = objects("verify", "--provider", "slack", "--secret-env", "S", "--data", body, *headers, S=SECRET)[
+        0
+    ]
     assert shown["response_status"] == 200
     assert json.loads(shown["response_body"]) == {"challenge": "knock-knock"}
 
@@ -196,7 +229,9 @@ def server() -> Iterator[str]:
     http.server_close()
 
 
-def send(url: str, *more: object, code: int = 0, provider: str = "stripe", body: bytes = BODY, secret: str = SECRET) -> str:
+def send(
+    url: str, *more: object, code: int = 0, provider: str = "stripe", body: bytes = BODY, secret: str = SECRET
+) -> str:
     flags = ["send", url, "--provider", provider, "--secret-env", "S", "--body", "-", *given(provider)]
     return text(*flags, *more, stdin=body, code=code, S=secret)
 
@@ -205,7 +240,12 @@ def send(url: str, *more: object, code: int = 0, provider: str = "stripe", body:
 def test_send_sends_a_request_that_is_signed_correctly(provider: str, server: str) -> None:
     assert send(f"{server}/204", "--at", AT, "--header", "x-more: yes", provider=provider).startswith("204  ")
     path, headers, body = Recorder.seen[0]
-    assert (path, body, headers["x-more"], headers["content-type"]) == ("/204", BODY, "yes", "application/json")
+    assert (path, body, headers["x-more"], headers["content-type"]) == (
+        "/204",
+        BODY,
+        "yes",
+        "application/json",
+    )
     assert expected(provider).items() <= headers.items()
 
 
@@ -216,7 +256,9 @@ def test_a_forgery_keeps_its_form_and_is_not_valid(provider: str, server: str) -
     right = expected(provider)
     assert any(headers[name] != value for name, value in right.items())
     assert all(len(headers[name]) == len(value) for name, value in right.items())
-    assert verify(provider, {name: headers[name] for name in right}, "--at", AT, code=1).startswith("not valid: ")
+    assert verify(provider, {name: headers[name] for name in right}, "--at", AT, code=1).startswith(
+        "not valid: "
+    )
 
 
 def test_the_same_request_is_sent_as_often_as_asked(server: str) -> None:
@@ -236,13 +278,24 @@ def test_send_signs_with_the_clock_unless_told_otherwise(server: str) -> None:
 def test_an_answer_that_is_not_2xx_exits_with_1_and_no_answer_with_4(server: str) -> None:
     assert send(f"{server}/401", code=1).startswith("401  ")
     assert "no answer" in complaint(
-        "send", "http://127.0.0.1:1/", "--provider", "github", "--secret-env", "S", "--data", "x", code=4, S=SECRET
+        "send",
+        "http://127.0.0.1:1/",
+        "--provider",
+        "github",
+        "--secret-env",
+        "S",
+        "--data",
+        "x",
+        code=4,
+        S=SECRET,
     )
 
 
 def test_the_answer_is_shown_without_steering_the_terminal(server: str) -> None:
     assert "knock \\x1b[31m\\xff" in send(f"{server}/echo")
-    found = objects("send", f"{server}/echo", "--provider", "github", "--secret-env", "S", "--data", "x", S=SECRET)[0]
+    found = objects(
+        "send", f"{server}/echo", "--provider", "github", "--secret-env", "S", "--data", "x", S=SECRET
+    )[0]
     assert (found["status"], base64.b64decode(found["body_base64"])) == (200, b"knock \x1b[31m\xff")
 
 
@@ -261,7 +314,11 @@ def test_a_body_of_4_mib_and_an_empty_one_arrive_whole(server: str) -> None:
     ("bearer-token", "authorization", f"Bearer {SECRET}"),
     ("basic-auth", "authorization", "Basic " + base64.b64encode(f"u:{SECRET}".encode()).decode()),
 ])  # fmt: skip
-def test_send_sends_a_token_that_sign_would_not_print(provider: str, header: str, value: str, server: str) -> None:
-    shown = send(f"{server}/204", provider=provider, secret=f"u:{SECRET}" if provider == "basic-auth" else SECRET)
+def test_send_sends_a_token_that_sign_would_not_print(
+    provider: str, header: str, value: str, server: str
+) -> None:
+    shown = send(
+        f"{server}/204", provider=provider, secret=f"u:{SECRET}" if provider == "basic-auth" else SECRET
+    )
     assert SECRET not in shown
     assert Recorder.seen[0][1][header] == value
