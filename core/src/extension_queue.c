@@ -11,15 +11,16 @@
 
 /* ---- plain jobs ---- */
 
+/* A delay wins over a date, as users of the queue know it. */
 static int32_t sql_enqueue_due(call *c, int64_t *due_ms, knocker_error *error)
 {
 	int64_t now_ms = inbox_now_ms(&c->x->inbox), delay_ms;
 	int32_t rc = call_seconds(c, 2, "run_at", now_ms, due_ms, error);
 
 	if (rc == 0)
-		rc = call_seconds(c, 3, "delay", 0, &delay_ms, error);
-	if (rc == 0)
-		*due_ms += delay_ms;
+		rc = call_seconds(c, 3, "delay", -1, &delay_ms, error);
+	if (rc == 0 && delay_ms >= 0)
+		*due_ms = now_ms + delay_ms;
 	return rc;
 }
 

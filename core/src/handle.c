@@ -132,8 +132,8 @@ static knocker *handle_shell(void)
 	knocker *k;
 
 	pthread_mutex_lock(&handle_list_lock);
-	for (k = handle_list; k && (k->store || atomic_load(&k->callers) || atomic_load(&k->open));
-	     k = k->next)
+	for (k = handle_list;
+	     k && (atomic_load(&k->callers) || atomic_load(&k->open) || k->store != NULL); k = k->next)
 		;
 	if (!k && (k = memory_get(sizeof *k))) {
 		memset(k, 0, sizeof *k);
