@@ -418,28 +418,6 @@ class Secrets(SqlCase):
         self.assertNotIn("hush", str(caught.exception))
 
 
-class Drivers(SqlCase):
-    def test_rubys_driver_has_the_same_functions(self) -> None:
-        script = """
-          require "sqlite3"
-          require "json"
-          db = SQLite3::Database.new(ARGV[0])
-          db.enable_load_extension(true)
-          db.load_extension(ARGV[1])
-          sql = "select knocker_ingest('provider','POST','{}',?,null,1,null,null,null,'t',null,null,null)"
-          first = JSON.parse(db.get_first_value(sql, [SQLite3::Blob.new("a\\0b")]))
-          db.transaction { db.get_first_value(sql, ["x"]) }
-          puts [first["status_code"], db.get_first_value("select count(*) from knocker_events"), db.get_first_value("select hex(body_blob) from knocker_events where id = ?", [first["event_id"]])].join(" ")
-        """
-        run = subprocess.run(
-            ["ruby", "-e", script, self.path, os.path.abspath(EXTENSION) + ".so"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        self.assertEqual(("", "204 2 610062\n"), (run.stderr, run.stdout))
-
-
 if __name__ == "__main__":
     program = unittest.main(exit=False, verbosity=1)
     result = program.result
