@@ -1,4 +1,5 @@
-/* Includes the public header and nothing else: compiled as C11 and as C++17. Whatever the header needs, it brings. */
+/* Includes the public header and nothing else: compiled as C11 and as C++17. Whatever the header
+ * needs, it brings. */
 #include "knocker.h"
 #include "knocker.h" /* twice: the guard holds */
 
