@@ -52,9 +52,12 @@ static const char *db_refusal(int action, const char *first, const char *second)
 	case SQLITE_DROP_TABLE:
 	case SQLITE_ALTER_TABLE:
 	case SQLITE_DROP_INDEX:
-	case SQLITE_DROP_VIEW:
 		return db_is_ours(first) || (action == SQLITE_ALTER_TABLE && db_is_ours(second))
 		           ? "tables named _knocker_ are Knocker's own"
+		           : NULL;
+	case SQLITE_DROP_VIEW:
+		return sqlite3_strnicmp(first, "knocker_", 8) == 0
+		           ? "views named knocker_ are Knocker's own"
 		           : NULL;
 	default:
 		return NULL;

@@ -217,34 +217,40 @@ int32_t work_begin(inbox *in, store *s, int64_t job_id, int64_t claim, bool sett
 
 int32_t work_event(knocker_work *w, knocker_rows **out, knocker_error *error)
 {
-	db *reader = NULL;
-	int32_t rc;
+	knocker_error said = {0};
+	db *d = store_writer(w->store), *reader = NULL;
+	int32_t rc = 0;
 
 	*out = NULL;
-	if (w->open)
-		return db_rows(store_writer(w->store), STMT_event_of_work, VALUES(INT(w->job_id)), out,
-		               error);
-	rc = store_reader(w->store, &reader, error);
+	if (!w->open) {
+		rc = store_reader(w->store, &reader, &said);
+		d = reader;
+	}
 	if (rc == 0)
-		rc = db_rows(reader, STMT_event_of_work, VALUES(INT(w->job_id)), out, error);
+		rc = db_rows(d, STMT_event_of_work, VALUES(INT(w->job_id)), out, &said);
 	store_reader_leave(w->store, reader);
-	return rc;
+	if (w->open)
+		return work_look(w, rc, &said, error);
+	return rc < 0 ? fail(error, rc, "%s", said.text) : rc;
 }
 
-/* A lease is lengthened at once, for all to see, while the handler's own writes are not committed;
- * so not within its transaction. */
+/* Outside a transaction a lease is lengthened at once, for all to see. Inside one nobody else could
+ * claim anyway: there it is lengthened with the handler's writes. */
 int32_t work_extend(knocker_work *w, int64_t lease_ms, knocker_error *error)
 {
-	int64_t until_ms = inbox_now_ms(w->in) + lease_ms;
+	knocker_error said = {0};
+	int64_t until_ms;
 	int32_t rc = inbox_range_check("lease_ms", lease_ms, 1, INT64_MAX / 4, error);
 
 	if (rc < 0)
 		return rc;
 	if (w->lost)
 		return work_say_cause(w, error);
-	if (w->open)
-		return job_extend(store_writer(w->store), w->job_id, w->claim, until_ms, error);
-	return work_touch(w->store, w->job_id, w->claim, until_ms, error);
+	until_ms = inbox_now_ms(w->in) + lease_ms;
+	if (!w->open)
+		return work_touch(w->store, w->job_id, w->claim, until_ms, error);
+	rc = job_extend(store_writer(w->store), w->job_id, w->claim, until_ms, &said);
+	return work_look(w, rc, &said, error);
 }
 
 /* ---- ending ---- */
