@@ -1,12 +1,12 @@
-/* A VFS between SQLite and the disk: it counts writes and syncs, and at the one that is asked for
- * it kills the process, writes half, or fails. While `shadow` is set it keeps beside each file what
- * is durable and what was written since, for a power cut. */
+/* A VFS between SQLite and the disk: it counts writes, syncs and reads, and at the one that is
+ * asked for it kills the process, writes half, or fails. While `shadow` is set it keeps beside each
+ * file what is durable and what was written since, for a power cut. */
 #ifndef HARD_VFS_H
 #define HARD_VFS_H
 
 #include "hard_file.h"
 
-typedef enum { VFS_PASS, VFS_KILL, VFS_TEAR, VFS_FAIL, VFS_FULL } vfs_fault;
+typedef enum { VFS_PASS, VFS_KILL, VFS_TEAR, VFS_FAIL, VFS_FULL, VFS_FAIL_READ } vfs_fault;
 
 typedef struct {
 	vfs_fault fault;
@@ -38,9 +38,11 @@ static inline void vfs_arm(vfs_fault fault, int64_t at)
 	vfs.forever = false;
 }
 
-/* True when this write or sync is the one. */
-static inline bool vfs_now(void)
+/* True when this write, sync or read is the one. */
+static inline bool vfs_now(bool reading)
 {
+	if (reading != (vfs.fault == VFS_FAIL_READ))
+		return false;
 	vfs.count++;
 	if (vfs.fault == VFS_PASS || (vfs.count != vfs.at && !(vfs.forever && vfs.count > vfs.at)))
 		return false;
@@ -150,6 +152,8 @@ static inline int vfs_close(sqlite3_file *f)
 
 static inline int vfs_read(sqlite3_file *f, void *data, int len, sqlite3_int64 at)
 {
+	if (vfs_now(true))
+		return SQLITE_IOERR_READ;
 	return vfs_real(f)->pMethods->xRead(vfs_real(f), data, len, at);
 }
 
@@ -157,7 +161,7 @@ static inline int vfs_write(sqlite3_file *f, const void *data, int len, sqlite3_
 {
 	sqlite3_file *real = vfs_real(f);
 
-	if (vfs_now()) {
+	if (vfs_now(false)) {
 		if (vfs.fault == VFS_TEAR)
 			real->pMethods->xWrite(real, data, len / 2, at);
 		if (vfs.fault == VFS_TEAR || vfs.fault == VFS_KILL)
@@ -178,7 +182,7 @@ static inline int vfs_sync(sqlite3_file *f, int flags)
 {
 	int rc;
 
-	if (vfs_now()) {
+	if (vfs_now(false)) {
 		if (vfs.fault == VFS_TEAR || vfs.fault == VFS_KILL)
 			vfs_die();
 		return SQLITE_IOERR_FSYNC;
