@@ -35,11 +35,16 @@ def is_name(text: Any) -> bool:
 
 
 def show(value: Any) -> str:
-    """For messages: JSON, cut to a readable length."""
-    text = json.dumps(
-        value, ensure_ascii=False, default=lambda odd: {"base64": base64.b64encode(odd).decode()}
-    )
+    """For messages: JSON, cut to a readable length; bytes that are text as text."""
+    text = json.dumps(value, ensure_ascii=False, default=_show_bytes)
     return text if len(text) <= 400 else text[:397] + "..."
+
+
+def _show_bytes(value: bytes) -> Any:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode()}
 
 
 class Names:
