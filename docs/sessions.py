@@ -96,7 +96,7 @@ def _python_main(end: Connection, folder: str, variables: dict[str, str]) -> Non
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(variables)
-    sys.path.insert(0, folder)
+    sys.path.append(folder)  # last: the folder holds knocker.so, which is no Python module
     names: dict[str, object] = {"__name__": "__main__"}
     while (code := end.recv()) is not None:
         printed, failed = io.StringIO(), False

@@ -153,16 +153,18 @@ static void report(const char *name, double rates[ROUNDS], double cpus[ROUNDS])
 int main(int argc, char **argv)
 {
 	static const char *const levels[] = {"pragma synchronous = normal", "pragma synchronous = full"};
-	int count = argc > 1 ? atoi(argv[1]) : 20000, level, layout, round;
+	int count = argc > 1 ? atoi(argv[1]) : 20000, level, layout, round, turn;
 	const char *path = argc > 2 ? argv[2] : "measure.db";
 
 	for (level = 0; level < 2; level++) {
 		double rates[LAYOUTS][ROUNDS], cpus[LAYOUTS][ROUNDS];
 
 		for (round = 0; round < ROUNDS; round++)
-			for (layout = 0; layout < LAYOUTS; layout++) {
-				figures f = measure(path, layout, levels[level], level ? count / 4 : count);
+			for (turn = 0; turn < LAYOUTS; turn++) {
+				figures f;
 
+				layout = (turn + round) % LAYOUTS;
+				f = measure(path, layout, levels[level], level ? count / 4 : count);
 				rates[layout][round] = f.rate;
 				cpus[layout][round] = f.cpu_us;
 			}
