@@ -144,7 +144,7 @@ knocker_bytes bytes_of(const char *words)
 int database_open(const options *o, knocker **out)
 {
 	const char *path = o->db != NULL ? o->db : getenv("KNOCKER_DB");
-	knocker_open_options how = {.size = sizeof how, .max_readers = 1};
+	knocker_open_options how = {.size = sizeof how, .max_readers = 1, .existing = 1};
 	knocker_error error = {0};
 	struct stat found;
 

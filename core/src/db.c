@@ -395,7 +395,8 @@ int32_t db_open(const db_options *options, db **out, knocker_error *error)
 		return rc;
 	(*out)->busy_timeout_ms = options->busy_timeout_ms;
 	opened = sqlite3_open_v2(path, &(*out)->handle,
-	                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+	                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+	                             (options->existing ? 0 : SQLITE_OPEN_CREATE),
 	                         NULL);
 	if (opened == SQLITE_OK)
 		rc = db_configure(*out, options, error);

@@ -11,7 +11,8 @@ typedef struct db db;
 typedef struct {
 	knocker_bytes path, init_sql;
 	int64_t busy_timeout_ms;
-	bool reader; /* refuses to write */
+	bool reader;   /* refuses to write */
+	bool existing; /* the file must be there */
 } db_options;
 
 int32_t db_open(const db_options *options, db **out, knocker_error *error);

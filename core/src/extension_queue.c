@@ -112,8 +112,10 @@ static int32_t sql_give_jobs(call *c, const job_claimed *jobs, int32_t count, kn
 	for (i = 0; rc == 0 && i < count; i++) {
 		query *q;
 
+		if (jobs[i].died)
+			continue;
 		rc = db_query(c->x->d, STMT_job_claim_row, VALUES(INT(jobs[i].id)), &q, error);
-		buffer_text(&c->text, i ? "," : "");
+		buffer_text(&c->text, c->text.len > 1 ? "," : "");
 		if (rc == 0)
 			sql_give_job(&c->text, q, &jobs[i], c->x->inbox.max_attempts);
 		db_done(q);

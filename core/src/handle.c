@@ -203,20 +203,32 @@ static void handle_settings(knocker *k, const knocker_open_options *o)
 	k->thread_bound = o->thread_bound != 0;
 }
 
+/* An operator who names the wrong file is told so, and the file stays as it is. */
+static int32_t handle_schema(knocker *k, const knocker_open_options *o, knocker_error *error)
+{
+	db *writer = store_writer(k->store);
+	int32_t rc = 0;
+
+	if (o->existing && !db_table_exists(writer, "_knocker_meta"))
+		return fail(error, KNOCKER_STORAGE, "'%.*s' is a database without an inbox",
+		            QUOTED(o->path));
+	rc = db_wal(writer, error);
+	if (rc == 0)
+		rc = db_synchronous(writer, k->full, error);
+	return rc == 0 ? schema_migrate(writer, error) : rc;
+}
+
 static int32_t handle_store(knocker *k, const knocker_open_options *o, knocker_error *error)
 {
 	store_options so = {.path = o->path,
 	                    .init_sql = o->init_sql,
 	                    .busy_timeout_ms = o->busy_timeout_ms ? o->busy_timeout_ms : 2500,
-	                    .max_readers = o->max_readers ? o->max_readers : 8};
+	                    .max_readers = o->max_readers ? o->max_readers : 8,
+	                    .existing = o->existing != 0};
 	int32_t rc = store_open(&so, &k->store, error);
 
 	if (rc == 0)
-		rc = db_wal(store_writer(k->store), error);
-	if (rc == 0)
-		rc = db_synchronous(store_writer(k->store), k->full, error);
-	if (rc == 0)
-		rc = schema_migrate(store_writer(k->store), error);
+		rc = handle_schema(k, o, error);
 	if (rc < 0) {
 		store_close(k->store);
 		k->store = NULL;

@@ -52,13 +52,14 @@ static int32_t job_topic_next(db *d, const job_claim_options *o, int64_t after, 
 	return 0;
 }
 
-static int32_t job_bury(job_hand *hand, int64_t id, knocker_error *error)
+static int32_t job_bury(job_hand *hand, const job_candidate *c, int64_t topic, knocker_error *error)
 {
-	const char *why =
-		"the lease ran out 5 times with this job alone: its handler seems to kill the worker";
+	const char *why = "the lease ran out 5 times with this job alone: its handler seems to kill "
+					  "the worker";
 
+	hand->out[hand->taken++] = (job_claimed){c->id, c->claim, topic, true};
 	return db_run(hand->d, STMT_job_bury,
-	              VALUES(INT(id), INT(hand->options->now_ms), TEXT(bytes_of(why))), NULL, error);
+	              VALUES(INT(c->id), INT(hand->options->now_ms), TEXT(bytes_of(why))), NULL, error);
 }
 
 int32_t job_remove(db *d, int64_t id, knocker_error *error)
@@ -78,13 +79,13 @@ static int32_t job_take(job_hand *hand, const job_candidate *c, int64_t topic, k
 	if (c->past)
 		return job_remove(hand->d, c->id, error);
 	if (expired >= LIMIT_DEATHS)
-		return job_bury(hand, c->id, error);
+		return job_bury(hand, c, topic, error);
 	if (must_be_alone && hand->taken > 0) {
 		hand->closed = true;
 		return 0;
 	}
 	hand->closed = must_be_alone;
-	hand->out[hand->taken++] = (job_claimed){c->id, c->claim + 1, topic};
+	hand->out[hand->taken++] = (job_claimed){c->id, c->claim + 1, topic, false};
 	return db_run(hand->d, STMT_job_lease,
 	              VALUES(INT(c->id), INT(o->now_ms + o->lease_ms), TEXT(o->worker),
 	                     INT(must_be_alone || o->count == 1), INT(expired)),

@@ -19,6 +19,7 @@ typedef struct {
 
 typedef struct {
 	int64_t id, claim, topic;
+	bool died; /* its lease ran out once too often: it is dead now, and told of once */
 } job_claimed;
 
 /* In a transaction: leases up to `count` due jobs into `out`. `turn` is the topic that was served
@@ -52,7 +53,8 @@ int32_t job_settle(db *d, const job_settlement *s, knocker_error *error);
 int32_t job_release(db *d, int64_t id, int64_t claim, int64_t now_ms, knocker_error *error); /* 1:
                                                                                                 lost
                                                                                               */
-int32_t job_extend(db *d, int64_t id, int64_t claim, int64_t until_ms, knocker_error *error); /* KNOCKER_LEASE_LOST
+int32_t job_extend(db *d, int64_t id, int64_t claim, int64_t until_ms,
+                   knocker_error *error); /* KNOCKER_LEASE_LOST
                                                                                                */
 /* Deletes a plain job; where it was the highest row, its id stays used. */
 int32_t job_remove(db *d, int64_t id, knocker_error *error);

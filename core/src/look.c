@@ -44,7 +44,7 @@ int32_t look_get(db *d, int32_t kind, int64_t id, knocker_rows **out, knocker_er
 
 int32_t look_since(db *d, int64_t since_ms, int64_t *id, knocker_error *error)
 {
-	int64_t low, high, at;
+	int64_t low, high = 0, at;
 	int32_t rc = db_int_of(d, STMT_id_first, NO_VALUES, 1, &low, error);
 
 	if (rc == 0)

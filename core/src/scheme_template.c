@@ -177,5 +177,7 @@ knocker_bytes scheme_template_text(scheme_reading *r, const scheme_template *t)
 
 	if (!scheme_template_fill(r, t, false, NULL, 0, parts))
 		return (knocker_bytes){0};
-	return t->count == 1 ? parts[0] : scheme_join(r, parts, t->count);
+	if (t->count == 1 && t->parts[0].kind != PART_LITERAL)
+		return parts[0]; /* a body may be large; a literal would be the scheme's own */
+	return scheme_join(r, parts, t->count);
 }

@@ -270,7 +270,8 @@ int32_t store_open(const store_options *options, store **out, knocker_error *err
 {
 	db_options o = {.path = options->path,
 	                .init_sql = options->init_sql,
-	                .busy_timeout_ms = options->busy_timeout_ms};
+	                .busy_timeout_ms = options->busy_timeout_ms,
+	                .existing = options->existing};
 	store *s = memory_get(sizeof *s);
 	char wal[sizeof s->path + 8];
 	int32_t rc;

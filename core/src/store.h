@@ -14,6 +14,7 @@ typedef struct store store;
 typedef struct {
 	knocker_bytes path, init_sql;
 	int64_t busy_timeout_ms, max_readers;
+	bool existing;
 } store_options;
 
 int32_t store_open(const store_options *options, store **out, knocker_error *error);

@@ -224,7 +224,7 @@ static int32_t worker_claim_rows(inbox *in, db *d, const job_claimed *jobs, int3
 		query *q = NULL;
 
 		if (jobs[i].topic <= 0) {
-			rc = worker_bury_plain(in, d, jobs[i].id, error);
+			rc = jobs[i].died ? 0 : worker_bury_plain(in, d, jobs[i].id, error);
 			continue;
 		}
 		rc = db_query(d, STMT_event_of_claim, VALUES(INT(jobs[i].id)), &q, error);
@@ -232,7 +232,7 @@ static int32_t worker_claim_rows(inbox *in, db *d, const job_claimed *jobs, int3
 			rc = rows_add(rows,
 			              (const knocker_value[]){INT(jobs[i].id), INT(jobs[i].claim),
 			                                      INT(jobs[i].id), TEXT(db_text(q, 0)),
-			                                      TEXT(db_text(q, 1))},
+			                                      TEXT(db_text(q, 1)), INT(jobs[i].died)},
 			              error);
 		db_done(q);
 	}
@@ -270,7 +270,7 @@ int32_t worker_claim(inbox *in, db *d, const knocker_claim_options *options, kno
 	if (rc == 0)
 		rc = worker_scope_read(&scope, in, d, options, error);
 	if (rc == 0)
-		rc = rows_new("job_id, claim, event_id, endpoint, event_type", out, error);
+		rc = rows_new("job_id, claim, event_id, endpoint, event_type, died", out, error);
 	if (rc == 0)
 		rc = worker_claim_scope(in, d, options, &scope, *out, error);
 	if (rc == 0 && rows_count(*out) == 0)
