@@ -1,4 +1,5 @@
-/* Workers that come late, ids that must never return, and events that kill their worker: nobody settles a job that is not his. */
+/* Workers that come late, ids that must never return, and events that kill their worker: nobody
+ * settles a job that is not his. */
 #include "db.h"
 #include "hard_file.h"
 #include "job.h"
@@ -37,7 +38,8 @@ static knocker_work *begin(knocker *k, held h)
 
 /* ---- stale claims ---- */
 
-/* A claims; its lease runs out; B claims and fails; a person replays; C claims. A still holds what it claimed. */
+/* A claims; its lease runs out; B claims and fails; a person replays; C claims. A still holds what
+ * it claimed. */
 typedef struct {
 	knocker *a, *b, *c;
 	held of_a, of_c;
@@ -225,7 +227,8 @@ static void prune_all(knocker *k)
 	knocker_rows_free(rows);
 }
 
-/* A plain job, as the SQL door enqueues it; it is removed in the same breath, as its worker would. */
+/* A plain job, as the SQL door enqueues it; it is removed in the same breath, as its worker would.
+ * */
 static int64_t plain_job_and_gone(void)
 {
 	db_options o = {.path = T(file.path), .busy_timeout_ms = 1000};
