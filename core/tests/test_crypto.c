@@ -26,12 +26,14 @@ static void unhex(const char *hex, uint8_t *out)
 /* FIPS 180: the digests of "abc". */
 static void digests(void)
 {
-	static const char *const abc[DIGEST_KINDS] = {
-		"a9993e364706816aba3e25717850c26c9cd0d89d",
-		"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-		"cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
-		("ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd"
-		"454d4423643ce80e2a9ac94fa54ca49f")};
+	static const char *const abc[DIGEST_KINDS] =
+		{"a9993e364706816aba3e25717850c26c9cd0d89d",
+	     "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+	     ("cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed"
+	      "8086072ba1e7cc2358baeca134c825a7"),
+	     ("ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+	      "2192992a274fc1a836ba3c23a3feebbd"
+	      "454d4423643ce80e2a9ac94fa54ca49f")};
 	knocker_bytes parts[4] = {bytes_of("a"), {0}, bytes_of(""), bytes_of("bc")};
 	uint8_t out[DIGEST_MAX];
 	char hex[65];
@@ -50,12 +52,14 @@ static void digests(void)
 /* RFC 4231 (and 2202 for SHA-1): case 2, and case 6, whose key is longer than a block. */
 static void macs(void)
 {
-	static const char *const jefe[DIGEST_KINDS] = {
-		"effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
-		"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
-		"af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2c78b3239ecfab21649",
-		("164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fd"
-		"caeab1a34d4a6b4b636e070a38bce737")};
+	static const char *const jefe[DIGEST_KINDS] =
+		{"effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
+	     "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+	     ("af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e"
+	      "8e2240ca5e69e2c78b3239ecfab21649"),
+	     ("164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+	      "9758bf75c05a994a6d034f65f8f0e6fd"
+	      "caeab1a34d4a6b4b636e070a38bce737")};
 	uint8_t long_key[131], out[DIGEST_MAX];
 	knocker_bytes text = bytes_of("what do ya want for nothing?"), parts[2];
 	int d;
@@ -70,12 +74,11 @@ static void macs(void)
 	      "a key longer than a block is hashed first");
 	parts[0] = bytes_part(text, 0, 20);
 	parts[1] = bytes_part(text, 20, (size_t)text.len);
-	CHECK(
-		hex_is(
-			out, crypto_hmac(DIGEST_SHA512, (knocker_bytes){long_key, 131}, parts, 2, out),
-			"80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f3526b56d037e05f2598bd0fd2215d6a1e52"
-			"95e64f73f63f0aec8b915a985d786598"),
-		"in parts it is the same");
+	CHECK(hex_is(out, crypto_hmac(DIGEST_SHA512, (knocker_bytes){long_key, 131}, parts, 2, out),
+	             "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352"
+	             "6b56d037e05f2598bd0fd2215d6a1e52"
+	             "95e64f73f63f0aec8b915a985d786598"),
+	      "in parts it is the same");
 	CHECK(crypto_hmac(DIGEST_SHA256, (knocker_bytes){0}, NULL, 0, out) == 32,
 	      "an empty key and message have a MAC");
 }
@@ -87,10 +90,10 @@ static void ed25519(void)
 	knocker_bytes message = {"\xaf\x82", 2}, whole = {signature, 64};
 
 	unhex("fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", key);
-	unhex(
-		"6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc659"
-		"4a7c15e9716ed28dc027beceea1ec40a",
-		signature);
+	unhex("6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
+	      "18ff9b538d16f290ae67f760984dc659"
+	      "4a7c15e9716ed28dc027beceea1ec40a",
+	      signature);
 	CHECK(crypto_ed25519_verify(key, message, whole), "the RFC's signature is right");
 	CHECK(!crypto_ed25519_verify(key, (knocker_bytes){"\xaf\x83", 2}, whole),
 	      "of another message it is wrong");
@@ -99,10 +102,10 @@ static void ed25519(void)
 	signature[63] ^= 1;
 	CHECK(!crypto_ed25519_verify(key, message, whole), "changed it is wrong");
 	unhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", key);
-	unhex(
-		"e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
-		"d25bf5f0595bbe24655141438e7a100b",
-		signature);
+	unhex("e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
+	      "5fb8821590a33bacc61e39701cf9b46b"
+	      "d25bf5f0595bbe24655141438e7a100b",
+	      signature);
 	CHECK(crypto_ed25519_verify(key, (knocker_bytes){0}, whole), "an empty message can be signed");
 	memset(key, 0xFF, sizeof key);
 	CHECK(!crypto_ed25519_verify(key, message, whole), "bytes that are no point verify nothing");

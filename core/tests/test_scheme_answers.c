@@ -1,15 +1,20 @@
-/* Handshakes and the answers to other requests: who gets them, what they say, and what is never reflected. */
+/* Handshakes and the answers to other requests: who gets them, what they say, what is reflected. */
 #include "scheme_help.h"
 
-#define META                                                                                                             \
-	"{\"extends\":\"github\",\"options\":{\"verify_token\":{\"type\":\"string\"}},\"handshake\":[{\"when\":{\"method\":" \
-	"\"GET\",\"query:hub.mode\":\"subscribe\",\"query:hub.verify_token\":\"{option:verify_token}\"},\"signed\":false,"   \
-	"\"respond\":{\"status\":200,\"type\":\"text/plain\",\"body\":\"{query:hub.challenge}\"}},{\"when\":{\"method\":"    \
-	"\"GET\"},\"signed\":false,\"respond\":{\"status\":403}}]}"
-#define STORE                                                                                               \
-	"{\"extends\":\"github\",\"handshake\":[{\"when\":{\"header:x-hook-secret\":\"*\"},\"signed\":false,"   \
-	"\"store_secret\":\"header:x-hook-secret\",\"respond\":{\"status\":200,\"headers\":{\"X-Hook-Secret\":" \
-	"\"{header:x-hook-secret}\"}}}]}"
+static const char meta[] =
+	"{\"extends\":\"github\",\"options\":{\"verify_token\":{\"type\":\"string\"}},\"handshak"
+	"e\":[{\"when\":{\"method\":"
+	"\"GET\",\"query:hub.mode\":\"subscribe\",\"query:hub.verify_token\":\"{option:verify_toke"
+	"n}\"},\"signed\":false,"
+	"\"respond\":{\"status\":200,\"type\":\"text/plain\",\"body\":\"{query:hub.challenge}\"}},"
+	"{\"when\":{\"method\":"
+	"\"GET\"},\"signed\":false,\"respond\":{\"status\":403}}]}";
+static const char store[] =
+	"{\"extends\":\"github\",\"handshake\":[{\"when\":{\"header:x-hook-secret\":\"*\"},\"signe"
+	"d\":false,"
+	"\"store_secret\":\"header:x-hook-secret\",\"respond\":{\"status\":200,\"headers\":{\"X-Ho"
+	"ok-Secret\":"
+	"\"{header:x-hook-secret}\"}}}]}";
 #define OK_TEXT "Content-Type: text/plain\nX-Content-Type-Options: nosniff\n"
 #define OK_JSON "Content-Type: application/json\nX-Content-Type-Options: nosniff\n"
 
@@ -36,7 +41,7 @@ static void answered(ask a, bool handshake, int64_t status, const char *headers,
 
 static void unsigned_handshakes(void)
 {
-	ask a = {.own = META,
+	ask a = {.own = meta,
 	         .secrets = "[\"s\"]",
 	         .options = "{\"verify_token\":\"v\"}",
 	         .method = "get"};
@@ -66,7 +71,7 @@ static void unsigned_handshakes(void)
 
 static void bounds_of_what_is_reflected(void)
 {
-	ask a = {.own = META,
+	ask a = {.own = meta,
 	         .secrets = "[\"s\"]",
 	         .options = "{\"verify_token\":\"v\"}",
 	         .method = "GET"};
@@ -83,7 +88,7 @@ static void bounds_of_what_is_reflected(void)
 
 static void the_secret_is_handed_over_once(void)
 {
-	ask a = {.own = STORE, .headers = "X-Hook-Secret: s3\n", .body = "{}"};
+	ask a = {.own = store, .headers = "X-Hook-Secret: s3\n", .body = "{}"};
 	scheme_verdict v = ask_verdict(a);
 
 	answered(a, true, 200, "X-Hook-Secret: s3\n", NULL,
@@ -106,7 +111,8 @@ static void the_secret_is_handed_over_once(void)
 static void a_body_that_hands_over_a_secret_is_told(void)
 {
 	static const char own[] =
-		"{\"extends\":\"github\",\"handshake\":[{\"when\":{\"json:verification_token\":\"*\"},\"signed\":"
+		"{\"extends\":\"github\",\"handshake\":[{\"when\":{\"json:verification_token\":\"*\"}"
+		",\"signed\":"
 		"false,\"store_secret\":\"json:verification_token\",\"respond\":{\"status\":200}}]}";
 	ask a = {.own = own, .body = "{\"verification_token\":\"s3\"}"};
 	scheme_verdict v = ask_verdict(a);
@@ -153,7 +159,8 @@ static void signed_handshakes(void)
 	         NULL, "nor is an empty one a text");
 	answered(slack("{\"type\":\"message\",\"challenge\":\"x\"}", true), false, 204, NULL, NULL,
 	         "another type is an event");
-	answered(slack("payload=%7B%22type%22%3A%22url_verification%22%2C%22challenge%22%3A%22x%22%7D",
+	answered(slack("payload=%7B%22type%22%3A%22url_verification%22%2C%22challenge%22%3A%22x%22"
+	               "%7D",
 	               true),
 	         false, 204, NULL, NULL, "the form's field is read for ids, not for handshakes");
 }
@@ -163,10 +170,13 @@ static void conditions(void)
 {
 	static const char own[] =
 		"{\"extends\":\"github\",\"handshake\":["
-		"{\"when\":{\"json:type\":1,\"json:event\":null},\"signed\":false,\"respond\":{\"status\":200,\"body\":{\"type\":1}}},"
-		"{\"when\":{\"query:c\":{\"chars\":\"abc\",\"min\":2,\"max\":3}},\"signed\":false,\"respond\":{\"status\":201,\"type\":"
+		"{\"when\":{\"json:type\":1,\"json:event\":null},\"signed\":false,\"respond\":{\"statu"
+		"s\":200,\"body\":{\"type\":1}}},"
+		"{\"when\":{\"query:c\":{\"chars\":\"abc\",\"min\":2,\"max\":3}},\"signed\":false,\"re"
+		"spond\":{\"status\":201,\"type\":"
 		"\"text/x\",\"body\":\"{query:c}|{hmac:query:c}\"}},"
-		"{\"when\":{\"header:h\":\"*\"},\"signed\":false,\"respond\":{\"status\":202,\"headers\":{\"X-H\":\"{query:h}\"}}}]}";
+		"{\"when\":{\"header:h\":\"*\"},\"signed\":false,\"respond\":{\"status\":202,\"header"
+		"s\":{\"X-H\":\"{query:h}\"}}}]}";
 	char body[100];
 	ask a = {.own = own, .secrets = "[\"k\",\"l\"]"};
 
@@ -206,7 +216,8 @@ static void conditions(void)
 static void other_answers(void)
 {
 	static const char own[] =
-		"{\"extends\":\"token-header\",\"accept\":{\"status\":200,\"type\":\"text/plain\",\"body\":\"[ok] "
+		"{\"extends\":\"token-header\",\"accept\":{\"status\":200,\"type\":\"text/plain\",\"bo"
+		"dy\":\"[ok] "
 		"{json:n}\"},\"reject\":{\"status\":498,\"headers\":{\"X-Why\":\"no\"}}}";
 	ask a = {.own = own,
 	         .secrets = "[\"s\"]",

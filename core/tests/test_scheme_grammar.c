@@ -1,4 +1,5 @@
-/* Compiling schemes and keys: every word that is unknown, missing or of the wrong type is refused by name, and no secret is told. */
+/* Compiling schemes and keys: every word that is unknown, missing or of the wrong type is refused
+ * by name, and no message tells a secret. */
 #include "scheme_help.h"
 
 /* A scheme of kind hmac with `more` members, as JSON. */
@@ -35,7 +36,8 @@ static const struct {
 	{HMAC("\"from\":[1],\"enc\":\"hex\"", ""), "'sig.from' holds what is not a text"},
 	{HMAC("\"from\":[\"headers:x\"],\"enc\":\"hex\"", ""), "unknown source 'headers:x'"},
 	{HMAC("\"from\":[\"header:\"],\"enc\":\"hex\"", ""), "a source without a name"},
-	{HMAC("\"from\":[\"header:{family}x\"],\"enc\":\"hex\"", ""), "a {family} where there is none"},
+	{HMAC("\"from\":[\"header:{family}x\"],\"enc\":\"hex\"", ""), "a {family} where there is n"
+                                                                  "one"},
 	{HMAC("\"from\":[\"header:{option:h}\"],\"enc\":\"hex\"", ""),
      "an option that is not declared: 'h'"},
 	{HMAC("\"from\":[\"claim:sub\"],\"enc\":\"hex\"", ""),
@@ -64,13 +66,11 @@ static const struct {
      "'vars.from' is no place for 'header*:t'"},
 	{HMAC(SIG, ",\"replay\":{\"var\":\"t\",\"tolerance_s\":1}"),
      "'replay.var' is 't', no var with a unit"},
-	{HMAC(
-		 SIG,
-		 ",\"vars\":{\"t\":{\"from\":[\"header:t\"]}},\"replay\":{\"var\":\"t\",\"tolerance_s\":1}"),
+	{HMAC(SIG, ",\"vars\":{\"t\":{\"from\":[\"header:t\"]}},\"replay\":{\"var\":\"t\",\"tolerance_"
+               "s\":1}"),
      "'replay.var' is 't', no var with a unit"},
-	{HMAC(
-		 SIG,
-		 ",\"vars\":{\"t\":{\"from\":[\"header:t\"],\"unit\":\"s\"}},\"replay\":{\"var\":\"t\",\"tolerance_s\":-1}"),
+	{HMAC(SIG, ",\"vars\":{\"t\":{\"from\":[\"header:t\"],\"unit\":\"s\"}},\"replay\":{\"va"
+               "r\":\"t\",\"tolerance_s\":-1}"),
      "'replay.tolerance_s' is not a whole number"},
 	{HMAC(SIG, ",\"options\":{\"tolerance_s\":{\"type\":\"int\"}}"),
      "option 'tolerance_s' needs 'replay'"},
@@ -97,16 +97,15 @@ static const struct {
 	{HMAC(SIG, ",\"handshake\":[{}]"), "'handshake.signed' is not true or false"},
 	{HMAC(SIG, ",\"handshake\":[{\"signed\":true,\"when\":{},\"respond\":{\"status\":200}}]"),
      "'handshake.when' is not an object of conditions"},
-	{HMAC(
-		 SIG,
-		 ",\"handshake\":[{\"signed\":true,\"when\":{\"json:a\":1.5},\"respond\":{\"status\":200}}]"),
+	{HMAC(SIG,
+          ",\"handshake\":[{\"signed\":true,\"when\":{\"json:a\":1.5},\"respond\":{\"status\":2"
+          "00}}]"),
      "'when.json:a' is not a text or whole number"},
 	{HMAC(SIG, ",\"handshake\":[{\"signed\":true,\"when\":{\"json:a\":\"*\"}}]"),
      "'respond' is missing"},
-	{HMAC(
-		 SIG,
-		 ",\"handshake\":[{\"signed\":true,\"store_secret\":\"json:a\",\"when\":{\"json:a\":\"*\"},\"respond\":{"
-		 "\"status\":200}}]"),
+	{HMAC(SIG, ",\"handshake\":[{\"signed\":true,\"store_secret\":\"json:a\",\"when\":{\"json:"
+               "a\":\"*\"},\"respond\":{"
+               "\"status\":200}}]"),
      "a signed handshake hands over no secret"},
 	{"{\"extends\":\"github\"}", NULL},
 	{"{\"extends\":\"svix\",\"families\":[\"svix-\",\"webhook-\"]}", NULL},
@@ -116,7 +115,8 @@ static const struct {
 	{"{\"extends\":\"github\",\"kind\":\"token\"}", "has no meaning for kind 'token'"},
 	{"{\"kind\":\"hmac\",\"sig\":{" SIG "},\"signed\":[\"{body}\"],\"extract\":{}}",
      "'alg' is missing"},
-	{"{\"kind\":\"hmac\",\"alg\":\"md5\",\"sig\":{" SIG "},\"signed\":[\"{body}\"],\"extract\":{}}",
+	{"{\"kind\":\"hmac\",\"alg\":\"md5\",\"sig\":{" SIG "},\"signed\":[\"{body}\"],\"extrac"
+     "t\":{}}",
      "'alg' is the unknown word 'md5'"},
 	{"{\"kind\":\"hmac\",\"alg\":\"sha1\",\"sig\":{" SIG "},\"signed\":[],\"extract\":{}}",
      "'signed' is empty"},
@@ -124,7 +124,8 @@ static const struct {
      "'signed' is missing"},
 	{"{\"kind\":\"hmac\",\"alg\":\"sha1\",\"sig\":{" SIG "},\"signed\":[\"{body}\"]}",
      "'extract' is missing"},
-	{"{\"kind\":\"hmac\",\"alg\":\"sha1\",\"sig\":{" SIG "},\"signed\":[\"{url}\"],\"extract\":{}}",
+	{"{\"kind\":\"hmac\",\"alg\":\"sha1\",\"sig\":{" SIG "},\"signed\":[\"{url}\"],\"extrac"
+     "t\":{}}",
      "needs an option 'url'"},
 	{"{\"kind\":\"hmac\",\"alg\":\"sha1\",\"sig\":{" SIG
      "},\"signed\":[\"{event_id}\"],\"extract\":{}}",
@@ -136,27 +137,32 @@ static const struct {
 	{"{\"kind\":\"hmac\",\"alg\":\"sha1\",\"key\":{},\"sig\":{" SIG
      "},\"signed\":[\"{body}\"],\"extract\":{}}",
      "'key.decode' is missing"},
-	{"{\"kind\":\"hmac\",\"alg\":\"sha1\",\"key\":{\"decode\":\"utf8\",\"derive\":\"md5\"},\"sig\":{" SIG
-     "},"
+	{"{\"kind\":\"hmac\",\"alg\":\"sha1\",\"key\":{\"decode\":\"utf8\",\"derive\":\"md5\"},\"s"
+     "ig\":{" SIG "},"
      "\"signed\":[\"{body}\"],\"extract\":{}}",
      "'key.derive' is the unknown word 'md5'"},
 	{"{\"kind\":\"token\",\"alg\":\"sha256\",\"sig\":{\"from\":[\"header:a\"]},\"extract\":{}}",
      "'alg' has no meaning for kind 'token'"},
-	{"{\"kind\":\"token\",\"key\":{\"decode\":\"hex\"},\"sig\":{\"from\":[\"header:a\"]},\"extract\":{}}",
+	{"{\"kind\":\"token\",\"key\":{\"decode\":\"hex\"},\"sig\":{\"from\":[\"header:a\"]},\"ext"
+     "ract\":{}}",
      "'key' has no meaning for kind 'token'"},
-	{"{\"kind\":\"token\",\"signed\":[\"{body}\"],\"sig\":{\"from\":[\"header:a\"]},\"extract\":{}}",
+	{"{\"kind\":\"token\",\"signed\":[\"{body}\"],\"sig\":{\"from\":[\"header:a\"]},\"extrac"
+     "t\":{}}",
      "'signed' has no meaning for kind 'token'"},
 	{"{\"kind\":\"token\",\"sig\":{\"from\":[\"header:a\"],\"enc\":\"hex\"},\"extract\":{}}",
      "'sig.enc' has no meaning for kind 'token'"},
-	{"{\"kind\":\"basic\",\"sig\":{\"from\":[\"header:a\"],\"scheme\":\"Bearer\"},\"extract\":{}}",
+	{"{\"kind\":\"basic\",\"sig\":{\"from\":[\"header:a\"],\"scheme\":\"Bearer\"},\"extract\":"
+     "{}}",
      "'sig.scheme' is always Basic"},
 	{"{\"kind\":\"token\",\"sig\":{\"from\":[\"header:a\"]},\"extract\":{\"id\":[\"json:id\"]}}",
      "'extract' has an unknown member 'id'"},
-	{"{\"kind\":\"token\",\"sig\":{\"from\":[\"header:a\"]},\"extract\":{\"event_id\":\"json:id\"}}",
+	{"{\"kind\":\"token\",\"sig\":{\"from\":[\"header:a\"]},\"extract\":{\"event_id\":\"json:i"
+     "d\"}}",
      "'event_id' is not a list"},
 	{"{\"kind\":\"token\",\"sig\":{\"from\":[\"header:a\"]},\"extract\":{\"dedupe\":[\"{id}\"]}}",
      "unknown placeholder 'id'"},
-	{"{\"kind\":\"token\",\"sig\":{\"from\":[\"header:a\"]},\"extract\":{\"dedupe\":[\"each:x\"]}}",
+	{"{\"kind\":\"token\",\"sig\":{\"from\":[\"header:a\"]},\"extract\":{\"dedupe\":[\"each:"
+     "x\"]}}",
      "an each: without a template"},
 	{"{\"kind\":\"token\",\"sig\":{\"from\":[\"header:a\"]},\"extract\":{\"batch\":\"$\"}}",
      "'batch' is '$'"},
@@ -275,7 +281,8 @@ static void many_secrets(size_t count, bool good, const char *sentence)
 static void no_memory_is_an_error(void)
 {
 	static const char own[] =
-		"{\"extends\":\"standard-webhooks\",\"accept\":{\"status\":200,\"body\":{\"a\":\"{body}\"}}}";
+		"{\"extends\":\"standard-webhooks\",\"accept\":{\"status\":200,\"body\":{\"a\":\"{body"
+		"}\"}}}";
 	knocker_error error;
 	bool clean = true;
 	int64_t n;

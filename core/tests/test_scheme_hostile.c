@@ -1,4 +1,5 @@
-/* Requests made to hurt: each ends in a verdict, in little time and memory, under every allocation that fails, in many threads. */
+/* Requests made to hurt: each ends in a verdict, in little time and memory, under every allocation
+ * that fails, in many threads. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -50,7 +51,10 @@ static void signatures_by_the_thousand(void)
 
 	begin(&headers, &body);
 	buffer_text(&headers, "stripe-signature: t=1700000000");
-	repeat(&headers, ",v1=0000000000000000000000000000000000000000000000000000000000000000", 1000);
+	repeat(&headers,
+	       ",v1=000000000000000000000000000000000000000000000000000000000000000"
+	       "0",
+	       1000);
 	repeat(&body, "x", LIMIT_BODY);
 	judged("stripe", &headers, &body, false,
 	       "a thousand candidates over 5 MiB are one digest and a refusal");
@@ -121,11 +125,16 @@ static void bodies(void)
 /* ---- every allocation fails ---- */
 
 static const char full[] =
-	"{\"kind\":\"hmac\",\"alg\":\"sha256\",\"sig\":{\"from\":[\"header:s\"],\"items\":\",\",\"kv\":\"=\",\"pick\":[\"v\"],\"enc\":"
-	"\"hex\"},\"vars\":{\"t\":{\"from\":[\"sig:t\"],\"unit\":\"s\"}},\"replay\":{\"var\":\"t\",\"tolerance_s\":5},\"signed\":[\"{t}"
-	"{url}{method}{form_sorted}{body_b64}{header:{option:h}}\"],\"options\":{\"url\":{\"type\":\"string\"},\"h\":{\"type\":"
-	"\"string\",\"default\":\"X-H\"}},\"extract\":{\"event_id\":[\"form:a\"],\"event_type\":[\"join:.:form:b:form:c\"],\"dedupe\":["
-	"\"sha256:{event_id}{event_type}\"]},\"handshake\":[{\"when\":{\"form:c\":\"*\"},\"signed\":true,\"respond\":{\"status\":200,"
+	"{\"kind\":\"hmac\",\"alg\":\"sha256\",\"sig\":{\"from\":[\"header:s\"],\"item"
+	"s\":\",\",\"kv\":\"=\",\"pick\":[\"v\"],\"enc\":"
+	"\"hex\"},\"vars\":{\"t\":{\"from\":[\"sig:t\"],\"unit\":\"s\"}},\"replay\":{\"va"
+	"r\":\"t\",\"tolerance_s\":5},\"signed\":[\"{t}"
+	"{url}{method}{form_sorted}{body_b64}{header:{option:h}}\"],\"options\":{\"url\":{\"typ"
+	"e\":\"string\"},\"h\":{\"type\":"
+	"\"string\",\"default\":\"X-H\"}},\"extract\":{\"event_id\":[\"form:a\"],\"event_type\":"
+	"[\"join:.:form:b:form:c\"],\"dedupe\":["
+	"\"sha256:{event_id}{event_type}\"]},\"handshake\":[{\"when\":{\"form:c\":\"*\"},\"signe"
+	"d\":true,\"respond\":{\"status\":200,"
 	"\"type\":\"text/plain\",\"body\":\"{hmac:form:c}\"}}]}";
 
 static void no_memory_is_an_error(void)

@@ -1,5 +1,5 @@
-/* The rules of docs/schemes.md, each as a request that keeps it and one that breaks it. Signatures are made here with crypto_hmac,
- * which test_crypto holds against the standards. */
+/* The rules of docs/schemes.md, each as a request that keeps it and one that breaks it. Signatures
+ * are made here with crypto_hmac, which test_crypto holds against the standards. */
 #include "scheme_help.h"
 
 #define NOW 1700000000
@@ -37,7 +37,9 @@ static const stripe_case stripe_cases[] = {
 	{"Stripe-Signature: v1=@,t=1700000000,v9=x,y,=z\n", NOW, NULL, NULL},
 	{"Stripe-Signature: t=1700000000,v1=00,v1=@,v1=zz\n", NOW, NULL, NULL},
 	{"Stripe-Signature: t=1700000000,t=1700000000,v1=@\n", NOW, NULL, NULL},
-	{"Stripe-Signature: t=1700000000,v1=@\nSTRIPE-SIGNATURE: t=1700000000,v1=@\n", NOW, NULL, NULL},
+	{"Stripe-Signature: t=1700000000,v1=@\nSTRIPE-SIGNATURE: t=1700000000,v1="
+     "@\n",
+     NOW, NULL, NULL},
 	{"Stripe-Signature: t=1700000000,v1=@\nSTRIPE-SIGNATURE: t=1700000000,v1=00\n", NOW,
      "different values of header 'stripe-signature'", NULL},
 	{"Stripe-Signature: t=1700000000,v1=@\nHTTP_STRIPE_SIGNATURE: x\n", NOW,
@@ -67,7 +69,10 @@ static const stripe_case stripe_cases[] = {
 	{"Stripe-Signature: t=1_700_000_000,v1=@\n", NOW,
      "timestamp '1_700_000_000' is not a number of seconds", NULL},
 	{"Stripe-Signature: t=-1,v1=@\n", NOW, "timestamp '-1' is not a number of seconds", NULL},
-	{"Stripe-Signature: t=1.7e9,v1=@\n", NOW, "timestamp '1.7e9' is not a number of seconds", NULL},
+	{"Stripe-Signature: t=1.7e9,v1=@\n", NOW,
+     "timestamp '1.7e9' is not a number of second"
+     "s",
+     NULL},
 	{"Stripe-Signature: t= 1700000000,v1=@\n", NOW,
      "timestamp ' 1700000000' is not a number of seconds", NULL},
 	{"Stripe-Signature: t=\xD9\xA1,v1=@\n", NOW, "timestamp '?\?' is not a number of seconds",
@@ -271,19 +276,24 @@ static void family_rules(void)
 		int64_t now_s;
 		const char *error, *delivery;
 	} cases[] = {
-		{"webhook-id: m\nwebhook-timestamp: 1700000000\nwebhook-signature: v1,@\n", NOW, NULL, "m"},
+		{"webhook-id: m\nwebhook-timestamp: 1700000000\nwebhook-signature: v1,"
+	     "@\n",
+	     NOW, NULL, "m"},
 		{"svix-id: m\nsvix-timestamp: 1700000000\nsvix-signature: v1,@\n", NOW, NULL, "m"},
 		{"webhook-id: m\nsvix-timestamp: 1700000000\nsvix-signature: v1,@\n", NOW,
 	     "header 'svix-id' is missing", NULL},
 		{"webhook-id: m\nwebhook-timestamp: 1700000000\nsvix-signature: v1,@\n", NOW,
 	     "header 'svix-id' is missing", NULL},
-		{"webhook-id: n\nsvix-id: m\nsvix-timestamp: 1700000000\nsvix-signature: v1,@\n", NOW, NULL,
-	     "m"},
-		{"webhook-id: n\nwebhook-timestamp: 1700000000\nwebhook-signature: v1,@\nsvix-id: m\nsvix-timestamp: 1700000000\n"
+		{"webhook-id: n\nsvix-id: m\nsvix-timestamp: 1700000000\nsvix-signature: v1,"
+	     "@\n",
+	     NOW, NULL, "m"},
+		{"webhook-id: n\nwebhook-timestamp: 1700000000\nwebhook-signature: v1,@\nsvix-id: m\ns"
+	     "vix-timestamp: 1700000000\n"
 	     "svix-signature: v1,@\n",
 	     NOW, NULL, "m"},
-		{"webhook-id: n\nsvix-id: m\nsvix-timestamp: 1700000000\nsvix-signature: v1,@\n", NOW + 301,
-	     "timestamp is 301 s off, over the window of 300 s", "m"},
+		{"webhook-id: n\nsvix-id: m\nsvix-timestamp: 1700000000\nsvix-signature: v1,"
+	     "@\n",
+	     NOW + 301, "timestamp is 301 s off, over the window of 300 s", "m"},
 		{"webhook-id: m\nwebhook-timestamp: 1700000000\nwebhook-signature: v2,@\n", NOW,
 	     "no usable signature in header 'webhook-signature'", "m"},
 		{"webhook-id: m\nwebhook-timestamp: 1700000000\nwebhook-signature: @\n", NOW,
@@ -326,18 +336,26 @@ static const struct {
 	const char *extract, *headers, *query, *body;
 	const char *id, *dedupe; /* NULL: absent */
 } id_cases[] = {
-	{TOKEN("\"event_id\":[\"json:id\"],\"dedupe\":[\"{event_id}\"]"), "", "", "{\"id\":\"a\"}", "a",
-     "a"},
+	{TOKEN("\"event_id\":[\"json:id\"],\"dedupe\":[\"{event_id}\"]"), "", "",
+     "{\"i"
+     "d\":\"a\"}",
+     "a", "a"},
 	{TOKEN("\"event_id\":[\"json:id\"],\"dedupe\":[\"{event_id}\"]"), "", "",
      "{\"id\":12345678901234567890}", "12345678901234567890", "12345678901234567890"},
 	{TOKEN("\"event_id\":[\"json:id\"],\"dedupe\":[\"{event_id}\"]"), "", "", "{\"id\":true}",
      "true", "true"},
-	{TOKEN("\"event_id\":[\"json:id\"],\"dedupe\":[\"{event_id}\"]"), "", "", "{\"id\":null}", NULL,
-     NULL},
-	{TOKEN("\"event_id\":[\"json:id\"],\"dedupe\":[\"{event_id}\"]"), "", "", "{\"id\":\"\"}", NULL,
-     NULL},
-	{TOKEN("\"event_id\":[\"json:id\"],\"dedupe\":[\"{event_id}\"]"), "", "", "{\"id\":[1]}", NULL,
-     NULL},
+	{TOKEN("\"event_id\":[\"json:id\"],\"dedupe\":[\"{event_id}\"]"), "", "",
+     "{\"id\":null"
+     "}",
+     NULL, NULL},
+	{TOKEN("\"event_id\":[\"json:id\"],\"dedupe\":[\"{event_id}\"]"), "", "",
+     "{\"i"
+     "d\":\"\"}",
+     NULL, NULL},
+	{TOKEN("\"event_id\":[\"json:id\"],\"dedupe\":[\"{event_id}\"]"), "", "",
+     "{\"id\":[1]"
+     "}",
+     NULL, NULL},
 	{TOKEN("\"event_id\":[\"json:id\"],\"dedupe\":[\"{event_id}\"]"), "", "", "{\"id\":\"a\"} ",
      "a", "a"},
 	{TOKEN("\"event_id\":[\"json:id\"],\"dedupe\":[\"{event_id}\"]"), "", "", "{\"id\":\"a\"}x",
