@@ -72,8 +72,6 @@ class Flattener:
         text = f"\n/* ==== core/src/{path.name} ==== */\n\n{self.expand(path, path.read_text(encoding='utf-8'))}"
         if door.startswith("api"):
             return f"\n#ifndef KNOCKER_EXTENSION\n{text}#endif\n"
-        if door.startswith("extension"):
-            return f"\n#ifdef KNOCKER_EXTENSION\n{text}#endif\n"
         return text
 
 

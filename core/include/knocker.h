@@ -230,6 +230,9 @@ int32_t knocker_wait(knocker *k, const knocker_claim_options *options, int64_t t
                      knocker_error *error);
 /* Ends every knocker_wait of this handle that is now asleep. */
 int32_t knocker_wake(knocker *k);
+/* A descriptor for an event loop: where it is readable, or a second has passed, ask knocker_wait
+ * with timeout_ms 0, which answers at once. It is the handle's: poll it, and do nothing else. */
+int32_t knocker_wait_fd(knocker *k, int32_t *fd, knocker_error *error);
 
 /* A handler's transaction. It begins, and the file is locked, at the first statement through it. */
 typedef struct knocker_work knocker_work;
@@ -348,6 +351,28 @@ int32_t knocker_prune_events(knocker *k, const knocker_prune *prune, knocker_row
                              knocker_error *error);
 int32_t knocker_prune_orphan_deliveries(knocker *k, const knocker_prune *prune, knocker_rows **out,
                                         knocker_error *error);
+
+typedef struct {
+	int64_t size;
+	int64_t interval_s;           /* required: 1 and up; counted from the Unix epoch */
+	knocker_bytes statuses_json;  /* of events: ["handled", "ignored"] */
+	int64_t event_older_than_s;   /* events received longer ago than this; 0: none */
+	int64_t event_limit;          /* at most so many a pass; 0: no limit */
+	int64_t orphans_older_than_s; /* the same, of orphan deliveries */
+	int64_t orphans_limit;
+} knocker_retention;
+
+/* The scheduled pass: both prunes, once in each interval however many processes ask. 1 = this
+ * interval was pruned already. Ask again at next_at. Row, also for 1: next_at, events_pruned,
+ * attempts_pruned, deliveries_pruned, live_jobs_pruned, orphan_deliveries_pruned. */
+int32_t knocker_retain(knocker *k, const knocker_retention *retention, knocker_rows **out,
+                       knocker_error *error);
+
+/* ---- 6. Knocker's SQL functions in this process ---- */
+
+/* Registers the SQL door (docs/sql.md) with each connection that the process opens from now on
+ * through the same SQLite library, as `.load ./knocker` does for one. */
+int32_t knocker_autoload(knocker_error *error);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

@@ -17,20 +17,7 @@ const char *knocker_version(void)
 
 const char *knocker_error_name(int32_t code)
 {
-	static const char *const names[] = {"ok",
-	                                    "invalid_argument",
-	                                    "unknown_endpoint",
-	                                    "unknown_event",
-	                                    "unknown_delivery",
-	                                    "wrong_status",
-	                                    "busy",
-	                                    "storage",
-	                                    "corrupt",
-	                                    "closed",
-	                                    "lease_lost",
-	                                    "sql"};
-
-	return code <= 0 && code >= KNOCKER_SQL ? names[-code] : "unknown";
+	return error_name(code);
 }
 
 /* ---- 1. open ---- */
@@ -318,4 +305,44 @@ int32_t knocker_prune_orphan_deliveries(knocker *k, const knocker_prune *prune, 
 	if (rc == 0)
 		rc = rows_add(*out, (const knocker_value[]){INT(c.deliveries)}, error);
 	return rc;
+}
+
+static int32_t api_retain_rows(const prune_counts *e, const prune_counts *o, int64_t next_s,
+                               knocker_rows **out, knocker_error *error)
+{
+	int32_t rc = rows_new("next_at, events_pruned, attempts_pruned, deliveries_pruned, "
+	                      "live_jobs_pruned, orphan_deliveries_pruned",
+	                      out, error);
+
+	if (rc == 0)
+		rc = rows_add(*out,
+		              (const knocker_value[]){INT(next_s), INT(e->events), INT(e->attempts),
+		                                      INT(e->deliveries), INT(e->live_jobs),
+		                                      INT(o->deliveries)},
+		              error);
+	return rows_or_none(rc, out);
+}
+
+int32_t knocker_retain(knocker *k, const knocker_retention *retention, knocker_rows **out,
+                       knocker_error *error)
+{
+	knocker_retention r;
+	prune_counts events, orphans;
+	int64_t next_s;
+	int32_t rc = handle_options("retention", retention, &r, sizeof r, error), rows;
+
+	if (!out)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	*out = NULL;
+	if (rc == 0)
+		rc = api_begin(k, k ? k->full : false, "the retention pass", error);
+	if (rc < 0)
+		return rc;
+	r.statuses_json = handle_bytes(r.statuses_json);
+	rc = prune_interval(&k->inbox, store_writer(k->store), &r, &events, &orphans, &next_s, error);
+	rc = api_end(k, rc, error);
+	if (rc < 0)
+		return rc;
+	rows = api_retain_rows(&events, &orphans, next_s, out, error);
+	return rows < 0 ? rows : rc;
 }

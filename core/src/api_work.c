@@ -303,6 +303,22 @@ int32_t knocker_wait(knocker *k, const knocker_claim_options *options, int64_t t
 	return rc;
 }
 
+int32_t knocker_wait_fd(knocker *k, int32_t *fd, knocker_error *error)
+{
+	int32_t rc = handle_enter(k, error);
+
+	if (rc < 0)
+		return rc;
+	if (!fd || bell_fd(store_bell(k->store)) < 0)
+		rc = fd ? fail(error, KNOCKER_STORAGE,
+		               "the system has no file watch left: wait by the clock")
+		        : fail(error, KNOCKER_INVALID_ARGUMENT, "fd is NULL");
+	else
+		*fd = bell_fd(store_bell(k->store));
+	handle_leave(k);
+	return rc;
+}
+
 int32_t knocker_wake(knocker *k)
 {
 	int32_t rc = handle_enter(k, NULL);

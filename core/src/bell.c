@@ -88,16 +88,6 @@ void bell_close(bell *b)
 	memory_free(b);
 }
 
-int64_t bell_generation(bell *b)
-{
-	int64_t generation;
-
-	pthread_mutex_lock(&b->lock);
-	generation = b->generation;
-	pthread_mutex_unlock(&b->lock);
-	return generation;
-}
-
 /* Reads all events; true when one is about the WAL file, or when some were lost. */
 static bool bell_drain(const bell *b)
 {
@@ -115,6 +105,24 @@ static bool bell_drain(const bell *b)
 			at += (ssize_t)(sizeof *e + e->len);
 		}
 	return rang;
+}
+
+/* A ring that nobody listened to is taken note of here, so that the descriptor is quiet again. */
+int64_t bell_generation(bell *b)
+{
+	int64_t generation;
+
+	pthread_mutex_lock(&b->lock);
+	if (b->watch_fd >= 0 && bell_drain(b))
+		b->generation++;
+	generation = b->generation;
+	pthread_mutex_unlock(&b->lock);
+	return generation;
+}
+
+int bell_fd(const bell *b)
+{
+	return b->watch_fd;
 }
 
 static void bell_until(struct timespec *t, int64_t monotonic_ms)

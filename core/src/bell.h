@@ -20,6 +20,7 @@ void bell_close(bell *b); /* NULL is fine; nobody waits any more */
 int64_t bell_generation(bell *b);
 /* 0: it rang since `generation`, or may have; 1: the time is up; 2: bell_stop. */
 int32_t bell_wait(bell *b, int64_t generation, int64_t timeout_ms);
-void bell_stop(bell *b); /* ends every wait that is now asleep */
+int bell_fd(const bell *b); /* readable when it may have rung; -1: the system had none left */
+void bell_stop(bell *b);    /* ends every wait that is now asleep */
 
 #endif

@@ -35,3 +35,21 @@ int32_t fail_memory(knocker_error *error)
 {
 	return fail(error, KNOCKER_STORAGE, "no memory is left");
 }
+
+const char *error_name(int32_t code)
+{
+	static const char *const names[] = {"ok",
+	                                    "invalid_argument",
+	                                    "unknown_endpoint",
+	                                    "unknown_event",
+	                                    "unknown_delivery",
+	                                    "wrong_status",
+	                                    "busy",
+	                                    "storage",
+	                                    "corrupt",
+	                                    "closed",
+	                                    "lease_lost",
+	                                    "sql"};
+
+	return code <= 0 && code >= KNOCKER_SQL ? names[-code] : "unknown";
+}

@@ -8,6 +8,7 @@
  * a character, never overrun. */
 int32_t fail(knocker_error *error, int32_t code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+const char *error_name(int32_t code); /* "lease_lost"; "unknown" for no code of ours */
 int32_t fail_memory(knocker_error *error);
 
 /* For messages: "%.*s" takes QUOTED(bytes), at most 60 bytes of it. */

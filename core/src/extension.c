@@ -7,7 +7,9 @@
 
 #include "error.h"
 
+#ifdef KNOCKER_EXTENSION
 SQLITE_EXTENSION_INIT1
+#endif
 
 /* One function of one connection. */
 typedef struct {
@@ -103,29 +105,11 @@ static void extension_result(sqlite3_context *context, const call *c)
 		sqlite3_result_null(context);
 }
 
-static const char *extension_error_name(int32_t code)
-{
-	static const char *const names[] = {"ok",
-	                                    "invalid_argument",
-	                                    "unknown_endpoint",
-	                                    "unknown_event",
-	                                    "unknown_delivery",
-	                                    "wrong_status",
-	                                    "busy",
-	                                    "storage",
-	                                    "corrupt",
-	                                    "closed",
-	                                    "lease_lost",
-	                                    "sql"};
-
-	return names[-code];
-}
-
 static void extension_fail(sqlite3_context *context, int32_t rc, const knocker_error *error)
 {
 	char text[sizeof error->text + 32];
 
-	sqlite3_snprintf(sizeof text, text, "%s: %s", extension_error_name(rc), error->text);
+	sqlite3_snprintf(sizeof text, text, "%s: %s", error_name(rc), error->text);
 	sqlite3_result_error(context, text, -1);
 	if (rc == KNOCKER_BUSY)
 		sqlite3_result_error_code(context, SQLITE_BUSY);
@@ -198,19 +182,13 @@ static int extension_register(extension *x)
 	return rc;
 }
 
-#ifdef __GNUC__
-__attribute__((visibility("default")))
-#endif
-int sqlite3_knocker_init(sqlite3 *handle, char **message, const sqlite3_api_routines *api);
-
-int sqlite3_knocker_init(sqlite3 *handle, char **message, const sqlite3_api_routines *api)
+/* Registers the functions on a connection. */
+static int extension_attach(sqlite3 *handle, char **message)
 {
 	knocker_error error = {0};
-	extension *x;
+	extension *x = memory_get(sizeof *x);
 	int rc = SQLITE_ERROR;
 
-	SQLITE_EXTENSION_INIT2(api);
-	x = memory_get(sizeof *x);
 	if (!x)
 		return SQLITE_NOMEM;
 	memset(x, 0, sizeof *x);
@@ -219,8 +197,45 @@ int sqlite3_knocker_init(sqlite3 *handle, char **message, const sqlite3_api_rout
 	inbox_init(&x->inbox);
 	if (db_adopt(handle, &x->d, &error) == 0)
 		rc = extension_register(x);
-	else
+	else if (message)
 		*message = sqlite3_mprintf("knocker: %s", error.text);
 	extension_leave(x);
 	return rc;
 }
+
+#ifdef KNOCKER_EXTENSION
+
+__attribute__((visibility("default"))) int sqlite3_knocker_init(sqlite3 *handle, char **message,
+                                                                const sqlite3_api_routines *api);
+
+int sqlite3_knocker_init(sqlite3 *handle, char **message, const sqlite3_api_routines *api)
+{
+	SQLITE_EXTENSION_INIT2(api);
+	return extension_attach(handle, message);
+}
+
+#else
+
+/* For each connection that the process opens. A failure here would fail every open of the process,
+ * so there is none: a connection without memory for the functions lacks them, and says so. */
+static int extension_autoload(sqlite3 *handle, char **message, const void *api)
+{
+	(void)message;
+	(void)api;
+	extension_attach(handle, NULL);
+	return SQLITE_OK;
+}
+
+int32_t knocker_autoload(knocker_error *error)
+{
+	union {
+		int (*takes_handle)(sqlite3 *, char **, const void *);
+		void (*takes_nothing)(void);
+	} entry = {.takes_handle = extension_autoload};
+
+	if (sqlite3_auto_extension(entry.takes_nothing) != SQLITE_OK)
+		return fail_memory(error);
+	return 0;
+}
+
+#endif

@@ -2,11 +2,14 @@
 #ifndef KNOCKER_EXTENSION_PARTS_H
 #define KNOCKER_EXTENSION_PARTS_H
 
+#ifdef KNOCKER_EXTENSION
 #include <sqlite3ext.h>
+SQLITE_EXTENSION_INIT3
+#else
+#include <sqlite3.h>
+#endif
 
 #include "inbox.h"
-
-SQLITE_EXTENSION_INIT3
 
 /* What a connection knows: freed with the last of its functions. */
 typedef struct {

@@ -43,6 +43,9 @@ typedef struct {
 	int64_t older_than_s, limit;
 	bool dry_run;
 } prune_options;
+/* The scheduled pass; 1: this interval was pruned already. `next_s` is when the next one begins. */
+int32_t prune_interval(inbox *in, db *d, const knocker_retention *r, prune_counts *events,
+                       prune_counts *orphans, int64_t *next_s, knocker_error *error);
 int32_t prune_events(inbox *in, db *d, const prune_options *o, prune_counts *counts,
                      knocker_error *error);
 int32_t prune_orphans(inbox *in, db *d, const prune_options *o, prune_counts *counts,

@@ -224,3 +224,57 @@ int32_t prune_orphans(inbox *in, db *d, const prune_options *o, prune_counts *co
 {
 	return prune_run(in, d, "prune_orphan_deliveries", o, NULL, counts, error);
 }
+
+/* ---- the scheduled pass ---- */
+
+static int32_t prune_interval_check(const knocker_retention *r, knocker_error *error)
+{
+	int32_t rc = inbox_range_check("interval_s", r->interval_s, 1, INT32_MAX, error);
+
+	if (rc == 0)
+		rc = inbox_range_check("event_older_than_s", r->event_older_than_s, 0, INT32_MAX, error);
+	if (rc == 0)
+		rc = inbox_range_check("event_limit", r->event_limit, 0, INT64_MAX, error);
+	if (rc == 0)
+		rc = inbox_range_check("orphans_older_than_s", r->orphans_older_than_s, 0, INT32_MAX,
+		                       error);
+	return rc == 0 ? inbox_range_check("orphans_limit", r->orphans_limit, 0, INT64_MAX, error) : rc;
+}
+
+/* Whoever comes first in an interval notes its beginning; the others see that and are done. */
+static int32_t prune_interval_take(db *d, int64_t begin_s, knocker_error *error)
+{
+	knocker_bytes key = bytes_of("retention");
+	int64_t last_s;
+	int32_t rc = db_int_of(d, STMT_meta_get, VALUES(TEXT(key)), -1, &last_s, error);
+
+	if (rc < 0)
+		return rc;
+	if (last_s >= begin_s)
+		return 1;
+	return db_run(d, STMT_meta_set, VALUES(TEXT(key), INT(begin_s)), NULL, error);
+}
+
+int32_t prune_interval(inbox *in, db *d, const knocker_retention *r, prune_counts *events,
+                       prune_counts *orphans, int64_t *next_s, knocker_error *error)
+{
+	int64_t now_s = inbox_now_ms(in) / 1000, begin_s;
+	prune_options of_events = {.statuses_json = r->statuses_json,
+	                           .limit = r->event_limit,
+	                           .older_than_s = now_s - r->event_older_than_s};
+	prune_options of_orphans = {.limit = r->orphans_limit,
+	                            .older_than_s = now_s - r->orphans_older_than_s};
+	int32_t rc = prune_interval_check(r, error);
+
+	*events = *orphans = (prune_counts){0};
+	if (rc < 0)
+		return rc;
+	begin_s = now_s - now_s % r->interval_s;
+	*next_s = begin_s + r->interval_s;
+	rc = prune_interval_take(d, begin_s, error);
+	if (rc == 0 && r->event_older_than_s > 0)
+		rc = prune_events(in, d, &of_events, events, error);
+	if (rc == 0 && r->orphans_older_than_s > 0)
+		rc = prune_orphans(in, d, &of_orphans, orphans, error);
+	return rc;
+}

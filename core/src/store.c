@@ -13,6 +13,7 @@
 #include "limits.h"
 
 #define STORE_READERS 64
+#define STORE_LOOK_MS 5 /* how often an overdue tenant in a statement is looked at */
 #define STORE_BURST_MS \
 	20 /* so long one process may keep the writer before it lets others in for a moment */
 
@@ -27,6 +28,7 @@ struct store {
 	bool held;
 	const char *holder; /* who holds the writer */
 	int64_t held_since_ms, burst_since_ms;
+	store_tenant *tenant; /* who keeps it over many calls */
 	db *idle[STORE_READERS];
 	int32_t idle_count, reader_count;
 	pthread_cond_t reader_back;
@@ -80,25 +82,66 @@ static void store_lead(store *s, ticket *t)
 	s->held_since_ms = clock_monotonic_ms();
 }
 
+/* Hands the writer to the first in line, or to nobody. */
+static void store_hand_on(store *s)
+{
+	ticket *t = s->first;
+
+	s->tenant = NULL;
+	s->held = t != NULL;
+	if (!t)
+		return;
+	store_line_remove(s, t, NULL);
+	store_lead(s, t);
+	pthread_cond_signal(&t->wake);
+}
+
+static bool store_tenant_overdue(const store *s)
+{
+	return s->tenant && !s->tenant->running && clock_monotonic_ms() >= s->tenant->until_ms;
+}
+
+/* The tenant's connection is between two statements, and stays so while the lock is held. */
+static void store_evict(store *s)
+{
+	s->tenant->evicted = true;
+	db_rollback(s->writer);
+	store_hand_on(s);
+}
+
+/* Until when to sleep: the end of the own patience, or when the tenant's time is up. A tenant in the
+ * middle of a statement is looked at again soon. */
+static struct timespec store_alarm(const store *s, int64_t end_ms)
+{
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (s->tenant && s->tenant->until_ms < end_ms)
+		end_ms = s->tenant->until_ms > now_ms ? s->tenant->until_ms : now_ms + STORE_LOOK_MS;
+	return (struct timespec){.tv_sec = end_ms / 1000, .tv_nsec = end_ms % 1000 * 1000000};
+}
+
 static int32_t store_line_wait(store *s, ticket *t, knocker_error *error)
 {
-	struct timespec deadline = store_deadline(s);
-	int32_t rc = 0;
+	int64_t end_ms = clock_monotonic_ms() + s->options.busy_timeout_ms;
 
 	pthread_cond_init(&t->wake, &s->monotonic);
-	while (t->state == TICKET_WAITING && rc == 0)
-		if (pthread_cond_timedwait(&t->wake, &s->lock, &deadline) == ETIMEDOUT &&
-		    t->state == TICKET_WAITING) {
-			rc = fail(error, KNOCKER_BUSY,
-			          "the writer was held for %lld ms by %s, longer than %lld ms were waited for",
-			          (long long)(clock_monotonic_ms() - s->held_since_ms), s->holder,
-			          (long long)s->options.busy_timeout_ms);
-			store_line_leave(s, t);
-		}
+	while (t->state == TICKET_WAITING && clock_monotonic_ms() < end_ms) {
+		struct timespec alarm = store_alarm(s, end_ms);
+
+		pthread_cond_timedwait(&t->wake, &s->lock, &alarm);
+		if (t->state == TICKET_WAITING && store_tenant_overdue(s))
+			store_evict(s);
+	}
 	while (t->state == TICKET_TAKEN)
 		pthread_cond_wait(&t->wake, &s->lock);
 	pthread_cond_destroy(&t->wake);
-	return rc;
+	if (t->state != TICKET_WAITING)
+		return 0;
+	store_line_leave(s, t);
+	return fail(error, KNOCKER_BUSY,
+	            "the writer was held for %lld ms by %s, longer than %lld ms were waited for",
+	            (long long)(clock_monotonic_ms() - s->held_since_ms), s->holder,
+	            (long long)s->options.busy_timeout_ms);
 }
 
 int32_t store_line_up(store *s, ticket *t, knocker_error *error)
@@ -167,7 +210,6 @@ void store_done(store *s, ticket *taken)
 void store_leave(store *s)
 {
 	const struct timespec pause = {0, 1000000};
-	ticket *t;
 
 	db_checkpoint_if_due(s->writer);
 	if (clock_monotonic_ms() - s->burst_since_ms >= STORE_BURST_MS) {
@@ -175,13 +217,7 @@ void store_leave(store *s)
 		s->burst_since_ms = clock_monotonic_ms();
 	}
 	pthread_mutex_lock(&s->lock);
-	t = s->first;
-	s->held = t != NULL;
-	if (t) {
-		store_line_remove(s, t, NULL);
-		store_lead(s, t);
-		pthread_cond_signal(&t->wake);
-	}
+	store_hand_on(s);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -193,6 +229,42 @@ db *store_writer(store *s)
 bell *store_bell(store *s)
 {
 	return s->bell;
+}
+
+/* ---- tenants ---- */
+
+void store_tenant_settle(store *s, store_tenant *t)
+{
+	pthread_mutex_lock(&s->lock);
+	t->evicted = false;
+	t->running = true;
+	s->tenant = t;
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool store_tenant_begin(store *s, store_tenant *t)
+{
+	bool in;
+
+	pthread_mutex_lock(&s->lock);
+	in = !t->evicted;
+	t->running = in;
+	pthread_mutex_unlock(&s->lock);
+	return in;
+}
+
+void store_tenant_end(store *s, store_tenant *t)
+{
+	pthread_mutex_lock(&s->lock);
+	t->running = false;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_tenant_until(store *s, store_tenant *t, int64_t until_ms)
+{
+	pthread_mutex_lock(&s->lock);
+	t->until_ms = until_ms;
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- readers ---- */

@@ -45,6 +45,18 @@ db *store_writer(store *s); /* the leader's */
 /* The writer for one caller alone: store_line_up without a batch. */
 int32_t store_enter(store *s, const char *who, knocker_error *error);
 
+/* A caller that keeps the writer over many calls, as a handler does. From `until_ms` (monotonic) on
+ * whoever waits in line may roll it back while none of its statements runs, and takes the writer
+ * away: a handler that hangs stops nobody for longer than its lease. */
+typedef struct {
+	int64_t until_ms;
+	bool running, evicted;
+} store_tenant;
+void store_tenant_settle(store *s, store_tenant *t);                  /* after store_enter */
+bool store_tenant_begin(store *s, store_tenant *t);                   /* false: it was evicted */
+void store_tenant_end(store *s, store_tenant *t);                     /* after each begin */
+void store_tenant_until(store *s, store_tenant *t, int64_t until_ms); /* its lease was extended */
+
 /* A connection that only reads; given back with store_reader_leave. */
 int32_t store_reader(store *s, db **out, knocker_error *error);
 void store_reader_leave(store *s, db *d);

@@ -11,13 +11,23 @@
 
 /* ---- the transaction ---- */
 
+/* Rolls back, where the writer was not taken away before. */
 static void work_end(knocker_work *w)
 {
-	if (!w->open)
+	bool in = w->open && store_tenant_begin(w->store, &w->tenant);
+
+	w->open = false;
+	if (!in)
 		return;
 	db_rollback(store_writer(w->store));
-	w->open = false;
 	store_leave(w->store);
+}
+
+/* After each statement: from here on a handler that is overdue may be ended. */
+static void work_rest(knocker_work *w)
+{
+	if (w->open)
+		store_tenant_end(w->store, &w->tenant);
 }
 
 static int32_t work_lose(knocker_work *w, int32_t rc, const knocker_error *cause)
@@ -41,10 +51,26 @@ static int32_t work_fence(knocker_work *w, db *d, knocker_error *error)
 
 	if (rc == 1 || (rc == 0 && (job.claim != w->claim || !job.held)))
 		return job_lost(w->job_id, error);
+	if (rc == 0)
+		store_tenant_until(w->store, &w->tenant,
+		                   clock_monotonic_ms() + job.due_ms - inbox_now_ms(w->in));
 	return rc;
 }
 
-/* Takes the writer and begins, once. */
+/* Takes up the transaction again, unless it was ended because its lease ran out. */
+static int32_t work_resume(knocker_work *w, knocker_error *error)
+{
+	if (store_tenant_begin(w->store, &w->tenant))
+		return 0;
+	fail(&w->cause, KNOCKER_LEASE_LOST,
+	     "job %lld: the lease ran out while the handler kept others waiting, and was ended",
+	     (long long)w->job_id);
+	w->open = false;
+	w->lost = true;
+	return work_say_cause(w, error);
+}
+
+/* Takes the writer and begins, once. After success every path goes through work_rest or work_end. */
 static int32_t work_enter(knocker_work *w, knocker_error *error)
 {
 	db *d = store_writer(w->store);
@@ -54,10 +80,11 @@ static int32_t work_enter(knocker_work *w, knocker_error *error)
 	if (w->lost)
 		return work_say_cause(w, error);
 	if (w->open)
-		return 0;
+		return work_resume(w, error);
 	rc = store_enter(w->store, "a handler", error);
 	if (rc < 0)
 		return rc;
+	store_tenant_settle(w->store, &w->tenant);
 	w->open = true;
 	rc = db_synchronous(d, w->settle_full, &cause);
 	if (rc == 0)
@@ -83,6 +110,7 @@ static int32_t work_look(knocker_work *w, int32_t rc, const knocker_error *said,
 		     rc < 0 ? said->text : "a statement ended it");
 		rc = work_lose(w, (int32_t)cause.code, &cause);
 	}
+	work_rest(w);
 	return rc < 0 ? fail(error, rc, "%s", cause.text) : rc;
 }
 
@@ -217,21 +245,15 @@ int32_t work_begin(inbox *in, store *s, int64_t job_id, int64_t claim, bool sett
 
 int32_t work_event(knocker_work *w, knocker_rows **out, knocker_error *error)
 {
-	knocker_error said = {0};
-	db *d = store_writer(w->store), *reader = NULL;
-	int32_t rc = 0;
+	db *reader;
+	int32_t rc = store_reader(w->store, &reader, error);
 
 	*out = NULL;
-	if (!w->open) {
-		rc = store_reader(w->store, &reader, &said);
-		d = reader;
-	}
-	if (rc == 0)
-		rc = db_rows(d, STMT_event_of_work, VALUES(INT(w->job_id)), out, &said);
+	if (rc < 0)
+		return rc;
+	rc = db_rows(reader, STMT_event_of_work, VALUES(INT(w->job_id)), out, error);
 	store_reader_leave(w->store, reader);
-	if (w->open)
-		return work_look(w, rc, &said, error);
-	return rc < 0 ? fail(error, rc, "%s", said.text) : rc;
+	return rc;
 }
 
 /* Outside a transaction a lease is lengthened at once, for all to see. Inside one nobody else could
@@ -242,14 +264,16 @@ int32_t work_extend(knocker_work *w, int64_t lease_ms, knocker_error *error)
 	int64_t until_ms;
 	int32_t rc = inbox_range_check("lease_ms", lease_ms, 1, INT64_MAX / 4, error);
 
+	if (rc == 0 && (w->open || w->lost))
+		rc = work_enter(w, error);
 	if (rc < 0)
 		return rc;
-	if (w->lost)
-		return work_say_cause(w, error);
 	until_ms = inbox_now_ms(w->in) + lease_ms;
 	if (!w->open)
 		return work_touch(w->store, w->job_id, w->claim, until_ms, error);
 	rc = job_extend(store_writer(w->store), w->job_id, w->claim, until_ms, &said);
+	if (rc == 0)
+		store_tenant_until(w->store, &w->tenant, clock_monotonic_ms() + lease_ms);
 	return work_look(w, rc, &said, error);
 }
 

@@ -15,7 +15,8 @@ struct knocker_work {
 	store *store;
 	bool settle_full;
 	int64_t job_id, claim, begun_ms; /* monotonic */
-	bool open;                       /* the transaction has begun: the writer is held */
+	store_tenant tenant;
+	bool open; /* the transaction has begun: the writer is held */
 	bool lost; /* it ended behind the handler; `cause` says why, and each later use raises it */
 	knocker_error cause;
 };
