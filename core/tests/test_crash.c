@@ -153,12 +153,9 @@ static void judge_effect(bool must_be_there)
 	              "select (select count(*) from app) = (select count(*) from _knocker_job) - 1") ==
 	          1,
 	      "the effect is there once for each event in the end");
-	CHECK(
-		raw_int(
-			file.path,
-			"select count(*) from knocker_events where status = 'handled' and dedupe_key = 'new'") ==
-			1,
-		"the event is handled in the end");
+	CHECK(raw_int(file.path, "select status = 'handled' from knocker_events "
+	                         "where dedupe_key = 'new'") == 1,
+	      "the event is handled in the end");
 }
 
 static void judge_handle(void)

@@ -1,6 +1,6 @@
-/* What every statement does to the b-trees, read from SQLite's own plans: nothing walks deliveries or
- * attempts, hot statements open no ephemeral table, a new event is written to four b-trees, and on a
- * large file a list takes as few steps as it should. */
+/* What every statement does to the b-trees, read from SQLite's own plans: nothing walks deliveries
+ * or attempts, hot statements open no ephemeral table, a new event is written to four b-trees, and
+ * on a large file a list takes as few steps as it should. */
 #include "hard_file.h"
 #include "statement_texts.h"
 
@@ -143,11 +143,11 @@ static int64_t entries(void)
 	sqlite3_stmt *s;
 	int64_t sum = 0;
 
-	sqlite3_prepare_v2(
-		handle,
-		"select tbl_name, name, type, sql from sqlite_master where tbl_name like '\\_knocker%' escape '\\' "
-		"and type <> 'view'",
-		-1, &s, NULL);
+	sqlite3_prepare_v2(handle,
+	                   "select tbl_name, name, type, sql from sqlite_master "
+	                   "where tbl_name like '\\_knocker%' escape '\\' "
+	                   "and type <> 'view'",
+	                   -1, &s, NULL);
 	while (sqlite3_step(s) == SQLITE_ROW) {
 		const char *sql = (const char *)sqlite3_column_text(s, 3);
 		const char *where = sql && strcmp((const char *)sqlite3_column_text(s, 2), "index") == 0
@@ -166,6 +166,15 @@ static int64_t entries(void)
 	return sum;
 }
 
+static int64_t indexes_of(const char *table)
+{
+	char sql[200];
+
+	snprintf(sql, sizeof sql,
+	         "select count(*) from sqlite_master where type = 'index' and tbl_name = '%s'", table);
+	return raw_ask(handle, sql);
+}
+
 static void four_b_trees(knocker *k)
 {
 	int64_t before = entries(), after;
@@ -175,16 +184,8 @@ static void four_b_trees(knocker *k)
 	CHECK(after - before == 4, "a new event with a dedupe key is an entry in four b-trees");
 	CHECK(ingest(k, "a", "four") > 0, "the same again is received");
 	CHECK(entries() - after == 3, "a repeat is an entry in three");
-	CHECK(
-		raw_ask(
-			handle,
-			"select count(*) from sqlite_master where tbl_name = '_knocker_job' and type = 'index'") ==
-				2 &&
-			raw_ask(
-				handle,
-				"select count(*) from sqlite_master where tbl_name = '_knocker_delivery' and type = 'index'") ==
-				5,
-		"all indexes were counted");
+	CHECK(indexes_of("_knocker_job") == 2 && indexes_of("_knocker_delivery") == 5,
+	      "all indexes were counted");
 }
 
 /* ---- a large file ---- */
@@ -246,128 +247,99 @@ static cost cost_of(enum statement which, const char *const *values, int count)
 #define END "9223372036854775807"
 #define DUE "1800000000000"
 
+static const struct {
+	const char *sentence;
+	enum statement statement;
+	const char *values[9];
+	int count;
+	int64_t rows, steps; /* as many rows; at most so many steps of SQLite's machine */
+} large_cases[] = {
+	{"events, newest", STMT_event_list, {END, "0", "", "", "100", "0", ""}, 7, 100, 20000},
+	{"events since", STMT_event_list, {END, "199000", "", "", "100", "0", ""}, 7, 100, 20000},
+	{"events of an endpoint", STMT_event_list, {END, "0", "5", "", "100", "0", ""}, 7, 100, 100000},
+	{"events of a type", STMT_event_list, {END, "0", "", "'type3", "100", "0", ""}, 7, 100, 40000},
+	{"events of an endpoint and type",
+     STMT_event_list,
+     {END, "0", "5", "'type4", "100", "0", ""},
+     7,
+     100,
+     100000},
+	{"received events",
+     STMT_event_list,
+     {END, "0", "", "", "100", "0", "'received"},
+     7,
+     100,
+     20000},
+	{"handled events", STMT_event_list, {END, "0", "", "", "100", "0", "'handled"}, 7, 100, 20000},
+	{"dead events", STMT_event_list_rare, {END, "0", "", "", "100", "0", "'dead"}, 7, 100, 10000},
+	{"ignored events, of which there are none",
+     STMT_event_list_rare,
+     {END, "0", "", "", "100", "0", "'ignored"},
+     7,
+     0,
+     200},
+	{"a type that no event has",
+     STMT_event_list,
+     {END, "0", "", "'none", "100", "0", ""},
+     7,
+     0,
+     4000000},
+	{"deliveries, newest",
+     STMT_delivery_list,
+     {END, "0", "", "", "0", "0", "100", "0"},
+     8,
+     100,
+     30000},
+	{"orphans", STMT_delivery_list, {END, "0", "", "", "1", "0", "100", "0"}, 8, 100, 30000},
+	{"orphans of an endpoint",
+     STMT_delivery_list,
+     {END, "0", "8", "", "1", "0", "100", "0"},
+     8,
+     100,
+     30000},
+	{"deliveries of an endpoint",
+     STMT_delivery_list,
+     {END, "0", "5", "", "0", "0", "100", "0"},
+     8,
+     100,
+     100000},
+	{"deliveries with a valid signature",
+     STMT_delivery_list,
+     {END, "0", "", "", "0", "1", "100", "0"},
+     8,
+     100,
+     30000},
+	{"deliveries of an event",
+     STMT_delivery_list_event,
+     {END, "0", "", "", "0", "0", "100", "0", "1000"},
+     9,
+     1,
+     300},
+	{"attempts of an event", STMT_attempt_list, {"1002", END, "100"}, 3, 1, 300},
+	{"attempts, newest", STMT_attempt_list_all, {"", END, "100"}, 3, 100, 5000},
+	{"due jobs of a topic", STMT_job_due, {"'knocker.events", "5", DUE, "10"}, 4, 0, 300},
+	{"due jobs of another topic", STMT_job_due, {"'knocker.events", "4", DUE, "10"}, 4, 10, 300},
+	{"the next topic", STMT_job_topic_next, {"'knocker.events", "4"}, 2, 1, 100},
+	{"the next id", STMT_id_next, {""}, 0, 1, 100},
+	{"a known key", STMT_delivery_of_key, {"2", "'key100021"}, 2, 1, 100},
+	{"a time, one seek", STMT_id_since, {"150000"}, 1, 1, 50},
+	{"a prune of 1,000", STMT_event_prune_ids, {"150000", "1", "1", "1000", "0"}, 5, 1000, 60000},
+	{"the oldest orphan", STMT_orphan_oldest, {"8"}, 1, 1, 50},
+	{"orphans to prune", STMT_orphan_prune_ids, {"150000", "100", "0"}, 3, 100, 200000},
+};
+
 static void on_a_large_file(void)
 {
-	static const struct {
-		const char *sentence;
-		enum statement statement;
-		const char *values[9];
-		int count;
-		int64_t rows, steps; /* as many rows; at most so many steps of SQLite's machine */
-	} cases[] = {
-		{"events, newest", STMT_event_list, {END, "0", "", "", "100", "0", ""}, 7, 100, 20000},
-		{"events since", STMT_event_list, {END, "199000", "", "", "100", "0", ""}, 7, 100, 20000},
-		{"events of an endpoint",
-	     STMT_event_list,
-	     {END, "0", "5", "", "100", "0", ""},
-	     7,
-	     100,
-	     100000},
-		{"events of a type",
-	     STMT_event_list,
-	     {END, "0", "", "'type3", "100", "0", ""},
-	     7,
-	     100,
-	     40000},
-		{"events of an endpoint and type",
-	     STMT_event_list,
-	     {END, "0", "5", "'type4", "100", "0", ""},
-	     7,
-	     100,
-	     100000},
-		{"received events",
-	     STMT_event_list,
-	     {END, "0", "", "", "100", "0", "'received"},
-	     7,
-	     100,
-	     20000},
-		{"handled events",
-	     STMT_event_list,
-	     {END, "0", "", "", "100", "0", "'handled"},
-	     7,
-	     100,
-	     20000},
-		{"dead events",
-	     STMT_event_list_rare,
-	     {END, "0", "", "", "100", "0", "'dead"},
-	     7,
-	     100,
-	     10000},
-		{"ignored events, of which there are none",
-	     STMT_event_list_rare,
-	     {END, "0", "", "", "100", "0", "'ignored"},
-	     7,
-	     0,
-	     200},
-		{"a type that no event has",
-	     STMT_event_list,
-	     {END, "0", "", "'none", "100", "0", ""},
-	     7,
-	     0,
-	     4000000},
-		{"deliveries, newest",
-	     STMT_delivery_list,
-	     {END, "0", "", "", "0", "0", "100", "0"},
-	     8,
-	     100,
-	     30000},
-		{"orphans", STMT_delivery_list, {END, "0", "", "", "1", "0", "100", "0"}, 8, 100, 30000},
-		{"orphans of an endpoint",
-	     STMT_delivery_list,
-	     {END, "0", "8", "", "1", "0", "100", "0"},
-	     8,
-	     100,
-	     30000},
-		{"deliveries of an endpoint",
-	     STMT_delivery_list,
-	     {END, "0", "5", "", "0", "0", "100", "0"},
-	     8,
-	     100,
-	     100000},
-		{"deliveries with a valid signature",
-	     STMT_delivery_list,
-	     {END, "0", "", "", "0", "1", "100", "0"},
-	     8,
-	     100,
-	     30000},
-		{"deliveries of an event",
-	     STMT_delivery_list_event,
-	     {END, "0", "", "", "0", "0", "100", "0", "1000"},
-	     9,
-	     1,
-	     300},
-		{"attempts of an event", STMT_attempt_list, {"1002", END, "100"}, 3, 1, 300},
-		{"attempts, newest", STMT_attempt_list_all, {"", END, "100"}, 3, 100, 5000},
-		{"due jobs of a topic", STMT_job_due, {"'knocker.events", "5", DUE, "10"}, 4, 0, 300},
-		{"due jobs of another topic",
-	     STMT_job_due,
-	     {"'knocker.events", "4", DUE, "10"},
-	     4,
-	     10,
-	     300},
-		{"the next topic", STMT_job_topic_next, {"'knocker.events", "4"}, 2, 1, 100},
-		{"the next id", STMT_id_next, {""}, 0, 1, 100},
-		{"a known key", STMT_delivery_of_key, {"2", "'key100021"}, 2, 1, 100},
-		{"a time, one seek", STMT_id_since, {"150000"}, 1, 1, 50},
-		{"a prune of 1,000",
-	     STMT_event_prune_ids,
-	     {"150000", "1", "1", "1000", "0"},
-	     5,
-	     1000,
-	     60000},
-		{"the oldest orphan", STMT_orphan_oldest, {"8"}, 1, 1, 50},
-		{"orphans to prune", STMT_orphan_prune_ids, {"150000", "100", "0"}, 3, 100, 200000},
-	};
 	size_t i;
 
-	for (i = 0; i < sizeof cases / sizeof *cases; i++) {
-		cost c = cost_of(cases[i].statement, cases[i].values, cases[i].count);
-		bool within = c.rows == cases[i].rows && c.scanned <= ENDPOINTS * 4 + c.rows &&
-		              c.steps <= cases[i].steps;
+	for (i = 0; i < sizeof large_cases / sizeof *large_cases; i++) {
+		cost c = cost_of(large_cases[i].statement, large_cases[i].values, large_cases[i].count);
+		bool within = c.rows == large_cases[i].rows && c.scanned <= ENDPOINTS * 4 + c.rows &&
+		              c.steps <= large_cases[i].steps;
 
-		CHECK(within, cases[i].sentence);
+		CHECK(within, large_cases[i].sentence);
 		if (!within)
-			printf("%s: %lld rows, %lld steps of scans, %lld steps\n", cases[i].sentence,
+			printf("%s: %lld rows, %lld steps of scans, %lld steps\n", large_cases[i].sentence,
 			       (long long)c.rows, (long long)c.scanned, (long long)c.steps);
 	}
 }

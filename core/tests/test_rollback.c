@@ -147,21 +147,21 @@ static void refused_statements(void)
 /* Statements that look dangerous and are the handler's good right. */
 static void allowed_statements(void)
 {
-	static const char *const allowed[] = {
-		"savepoint mine",
-		"insert into app values(10)",
-		"rollback to mine",
-		"release mine",
-		"savepoint open_at_the_end",
-		"pragma table_info(app)",
-		"pragma foreign_keys",
-		"pragma user_version",
-		"create table made(x)",
-		"drop table made",
-		"insert into app values(1) returning x",
-		"select * from knocker_events",
-		"pragma defer_foreign_keys = 1",
-		"with recursive n(i) as (select 1 union all select i + 1 from n where i < 100) select i from n"};
+	static const char *const allowed[] =
+		{"savepoint mine",
+	     "insert into app values(10)",
+	     "rollback to mine",
+	     "release mine",
+	     "savepoint open_at_the_end",
+	     "pragma table_info(app)",
+	     "pragma foreign_keys",
+	     "pragma user_version",
+	     "create table made(x)",
+	     "drop table made",
+	     "insert into app values(1) returning x",
+	     "select * from knocker_events",
+	     "pragma defer_foreign_keys = 1",
+	     "with n(i) as (select 1 union all select i + 1 from n where i < 100) select i from n"};
 	knocker *k = fresh(NULL);
 	knocker_error error = {0};
 	knocker_work *w;
