@@ -216,8 +216,8 @@ typedef struct {
 /*
  * Leases due jobs; 1 = none is due. Endpoints take turns. A lease that runs out makes its job due
  * again, so a worker that dies loses nothing; a job whose lease ran out five times with it alone
- * is dead. Rows: job_id, claim, event_id, endpoint, event_type, died (1: it is dead now, and the row
- * is there to be told; there is nothing to begin). `claim` counts the job's claims: with job_id it proves, in each later call,
+ * is dead. Rows: job_id, claim, event_id, endpoint, event_type, died (1: it is dead now, and there
+ * is nothing to begin). `claim` counts the job's claims: with job_id it proves, in each later call,
  * that nobody has claimed the job since.
  */
 int32_t knocker_claim(knocker *k, const knocker_claim_options *options, knocker_rows **out,

@@ -109,8 +109,8 @@ static void store_evict(store *s)
 	store_hand_on(s);
 }
 
-/* Until when to sleep: the end of the own patience, or when the tenant's time is up. A tenant in the
- * middle of a statement is looked at again soon. */
+/* Until when to sleep: the end of the own patience, or when the tenant's time is up. A tenant in
+ * the middle of a statement is looked at again soon. */
 static struct timespec store_alarm(const store *s, int64_t end_ms)
 {
 	int64_t now_ms = clock_monotonic_ms();

@@ -70,7 +70,7 @@ static int32_t work_resume(knocker_work *w, knocker_error *error)
 	return work_say_cause(w, error);
 }
 
-/* Takes the writer and begins, once. After success every path goes through work_rest or work_end. */
+/* Takes the writer and begins, once. After success all paths go through work_rest or work_end. */
 static int32_t work_enter(knocker_work *w, knocker_error *error)
 {
 	db *d = store_writer(w->store);
