@@ -148,7 +148,10 @@ class Document:
         if "int main(" in code:
             return sessions.c_program(code, self.folder, self.environment)
         if self.part_outputs is None:
+            self.part_outputs = []
             self.part_outputs = sessions.c_parts(self.parts, self.folder, self.environment)
+        if not self.part_outputs:
+            raise BlockError("the program of which this is a part did not run")
         return self.part_outputs.pop(0)
 
     def run_sh(self, code: str) -> str:

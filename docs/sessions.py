@@ -82,8 +82,8 @@ def c_program(code: str, folder: Path, variables: dict[str, str]) -> str:
 
 def c_parts(parts: list[str], folder: Path, variables: dict[str, str]) -> list[str]:
     """Runs the parts of one `main` and returns what each printed."""
-    body = "".join(f'{part}\n\tputs("{MARK}");\n' for part in parts)
-    outputs = c_program(f"{PRELUDE}{body}\treturn 0;\n}}\n", folder, variables).split(f"{MARK}\n")
+    body = "".join(f'{part}\nputs("{MARK}");\n' for part in parts)
+    outputs = c_program(f"{PRELUDE}{body}return 0;\n}}\n", folder, variables).split(f"{MARK}\n")
     if len(outputs) != len(parts) + 1:
         raise Failed(f"the program ended in part {len(outputs)}:\n{outputs[-1]}")
     return outputs[:-1]
