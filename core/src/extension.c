@@ -170,7 +170,7 @@ static int extension_register(extension *x)
 {
 	const extension_entry *const tables[] = {extension_receiving(), extension_operating(),
 	                                         extension_queueing()};
-	int rc = SQLITE_OK;
+	int rc = extension_register_providers(x->handle);
 	size_t i;
 
 	for (i = 0; i < sizeof tables / sizeof *tables; i++) {

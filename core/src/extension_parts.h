@@ -51,6 +51,7 @@ typedef struct {
 const extension_entry *extension_receiving(void);
 const extension_entry *extension_operating(void);
 const extension_entry *extension_queueing(void);
+int extension_register_providers(sqlite3 *handle); /* the table knocker_providers */
 
 /* ---- arguments: each checks the type and names the argument ---- */
 

@@ -389,6 +389,19 @@ class Arguments(SqlCase):
             other.execute("select knocker_stats()")
 
 
+class Providers(SqlCase):
+    def test_the_built_ins_are_a_table(self) -> None:
+        rows = self.sqlite.execute(
+            "select name, kind, has_replay_window from knocker_providers order by name"
+        ).fetchall()
+        self.assertIn(("github", "hmac", 0), rows)
+        self.assertIn(("stripe", "hmac", 1), rows)
+        options = json.loads(
+            self.one("select options_json from knocker_providers where name = 'stripe'")
+        )
+        self.assertEqual(300, options["tolerance_s"]["default"])
+
+
 class Secrets(SqlCase):
     def test_they_live_in_the_connection_and_never_in_the_file(self) -> None:
         secret = "s3cr3t-that-must-not-be-stored"
