@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-static int check_passed, check_failed;
+static int check_passed __attribute__((unused)), check_failed __attribute__((unused));
 
 /* `sentence` is what is true when the check holds. */
 #define CHECK(condition, sentence)                                         \

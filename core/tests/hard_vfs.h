@@ -1,18 +1,31 @@
-/* A VFS between SQLite and the disk: it counts writes, syncs and reads, and at the one that is
- * asked for it kills the process, writes half, or fails. While `shadow` is set it keeps beside each
- * file what is durable and what was written since, for a power cut. */
+/* A VFS between SQLite and the disk: it counts writes and syncs, or reads, or locks, or opens, and
+ * at the one that is asked for it kills the process, writes half, or fails. While `shadow` is set it
+ * keeps beside each file what is durable and what was written since, for a power cut. */
 #ifndef HARD_VFS_H
 #define HARD_VFS_H
 
 #include "hard_file.h"
 
-typedef enum { VFS_PASS, VFS_KILL, VFS_TEAR, VFS_FAIL, VFS_FULL, VFS_FAIL_READ } vfs_fault;
+typedef enum {
+	VFS_PASS,
+	VFS_KILL,
+	VFS_TEAR,
+	VFS_FAIL,
+	VFS_FULL,
+	VFS_FAIL_READ,
+	VFS_SHORT_READ, /* as if the file ended in the middle of what was asked for */
+	VFS_FAIL_LOCK,
+	VFS_BUSY_LOCK,
+	VFS_FAIL_OPEN
+} vfs_fault;
+
+typedef enum { VFS_WRITES, VFS_READS, VFS_LOCKS, VFS_OPENS } vfs_kind;
 
 typedef struct {
 	vfs_fault fault;
-	int64_t at;    /* which write or sync, from 1 */
+	int64_t at;    /* which call of its kind, from 1 */
 	bool forever;  /* later ones fail too */
-	int64_t count; /* writes and syncs since armed */
+	int64_t count; /* calls of its kind since armed */
 	bool shadow;
 	int64_t fired;
 } vfs_state;
@@ -38,10 +51,27 @@ static inline void vfs_arm(vfs_fault fault, int64_t at)
 	vfs.forever = false;
 }
 
-/* True when this write, sync or read is the one. */
-static inline bool vfs_now(bool reading)
+/* Which calls a fault counts, and is one of. */
+static inline vfs_kind vfs_kind_of(vfs_fault fault)
 {
-	if (reading != (vfs.fault == VFS_FAIL_READ))
+	switch (fault) {
+	case VFS_FAIL_READ:
+	case VFS_SHORT_READ:
+		return VFS_READS;
+	case VFS_FAIL_LOCK:
+	case VFS_BUSY_LOCK:
+		return VFS_LOCKS;
+	case VFS_FAIL_OPEN:
+		return VFS_OPENS;
+	default:
+		return VFS_WRITES;
+	}
+}
+
+/* True when this call is the one. */
+static inline bool vfs_now(vfs_kind kind)
+{
+	if (kind != vfs_kind_of(vfs.fault))
 		return false;
 	vfs.count++;
 	if (vfs.fault == VFS_PASS || (vfs.count != vfs.at && !(vfs.forever && vfs.count > vfs.at)))
@@ -152,16 +182,20 @@ static inline int vfs_close(sqlite3_file *f)
 
 static inline int vfs_read(sqlite3_file *f, void *data, int len, sqlite3_int64 at)
 {
-	if (vfs_now(true))
+	if (!vfs_now(VFS_READS))
+		return vfs_real(f)->pMethods->xRead(vfs_real(f), data, len, at);
+	if (vfs.fault == VFS_FAIL_READ)
 		return SQLITE_IOERR_READ;
-	return vfs_real(f)->pMethods->xRead(vfs_real(f), data, len, at);
+	memset(data, 0, (size_t)len);
+	vfs_real(f)->pMethods->xRead(vfs_real(f), data, len / 2, at);
+	return SQLITE_IOERR_SHORT_READ;
 }
 
 static inline int vfs_write(sqlite3_file *f, const void *data, int len, sqlite3_int64 at)
 {
 	sqlite3_file *real = vfs_real(f);
 
-	if (vfs_now(false)) {
+	if (vfs_now(VFS_WRITES)) {
 		if (vfs.fault == VFS_TEAR)
 			real->pMethods->xWrite(real, data, len / 2, at);
 		if (vfs.fault == VFS_TEAR || vfs.fault == VFS_KILL)
@@ -182,7 +216,7 @@ static inline int vfs_sync(sqlite3_file *f, int flags)
 {
 	int rc;
 
-	if (vfs_now(false)) {
+	if (vfs_now(VFS_WRITES)) {
 		if (vfs.fault == VFS_TEAR || vfs.fault == VFS_KILL)
 			vfs_die();
 		return SQLITE_IOERR_FSYNC;
@@ -199,6 +233,8 @@ static inline int vfs_size(sqlite3_file *f, sqlite3_int64 *len)
 
 static inline int vfs_lock(sqlite3_file *f, int level)
 {
+	if (vfs_now(VFS_LOCKS))
+		return vfs.fault == VFS_BUSY_LOCK ? SQLITE_BUSY : SQLITE_IOERR_LOCK;
 	return vfs_real(f)->pMethods->xLock(vfs_real(f), level);
 }
 
@@ -229,11 +265,15 @@ static inline int vfs_device(sqlite3_file *f)
 
 static inline int vfs_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **out)
 {
+	if (vfs_now(VFS_OPENS))
+		return SQLITE_IOERR_SHMMAP;
 	return vfs_real(f)->pMethods->xShmMap(vfs_real(f), page, size, extend, out);
 }
 
 static inline int vfs_shm_lock(sqlite3_file *f, int offset, int n, int flags)
 {
+	if ((flags & SQLITE_SHM_LOCK) && vfs_now(VFS_LOCKS))
+		return vfs.fault == VFS_BUSY_LOCK ? SQLITE_BUSY : SQLITE_IOERR_SHMLOCK;
 	return vfs_real(f)->pMethods->xShmLock(vfs_real(f), offset, n, flags);
 }
 
@@ -265,6 +305,8 @@ static inline int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, in
 	(void)v;
 	memset(file, 0, sizeof *file);
 	file->real = (sqlite3_file *)(void *)(file + 1);
+	if (vfs_now(VFS_OPENS))
+		return SQLITE_CANTOPEN;
 	if (name && (flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)))
 		snprintf(file->path, sizeof file->path, "%s", name);
 	rc = vfs_below->xOpen(vfs_below, name, file->real, flags, flags_out);
