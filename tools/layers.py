@@ -16,7 +16,7 @@ LAYERS = {
     # 2: pure rules, and the queue, which knows no webhook
     "backoff": 2,
     "job*": 2,
-    "registry": 2,
+    "registration": 2,
     "request*": 2,
     "scan*": 2,
     "scheme*": 2,

@@ -5,105 +5,6 @@
 #include "error.h"
 #include "inbox.h"
 
-/* ---- registrations ---- */
-
-static uint32_t registration_bucket(knocker_bytes name)
-{
-	const uint8_t *s = name.data;
-	uint32_t hash = 2166136261u; /* FNV-1a */
-	int64_t i;
-
-	for (i = 0; i < name.len; i++)
-		hash = (hash ^ s[i]) * 16777619u;
-	return hash % INBOX_BUCKETS;
-}
-
-void registration_leave(registration *r)
-{
-	if (!r || atomic_fetch_sub(&r->users, 1) > 1)
-		return;
-	scheme_keys_free(r->keys);
-	scheme_free(r->own_scheme);
-	memory_free(r);
-}
-
-registration *registration_find(inbox *in, knocker_bytes name)
-{
-	registration *r;
-
-	pthread_mutex_lock(&in->lock);
-	r = in->registrations[registration_bucket(name)];
-	while (r && !bytes_equal(r->name, name))
-		r = r->next;
-	if (r)
-		atomic_fetch_add(&r->users, 1);
-	pthread_mutex_unlock(&in->lock);
-	return r;
-}
-
-static void registration_put(inbox *in, registration *r)
-{
-	registration **at = &in->registrations[registration_bucket(r->name)], *old = NULL;
-
-	pthread_mutex_lock(&in->lock);
-	while (*at && !bytes_equal((*at)->name, r->name))
-		at = &(*at)->next;
-	old = *at;
-	r->next = old ? old->next : NULL;
-	*at = r;
-	pthread_mutex_unlock(&in->lock);
-	registration_leave(old);
-}
-
-bool registration_queue_next(inbox *in, int32_t *at, char out[LIMIT_NAME + 1])
-{
-	bool found = false;
-	int32_t seen = 0, i;
-	registration *r;
-
-	pthread_mutex_lock(&in->lock);
-	for (i = 0; i < INBOX_BUCKETS && !found; i++)
-		for (r = in->registrations[i]; r && !found; r = r->next) {
-			if (!r->queue.data || seen++ < *at)
-				continue;
-			memcpy(out, r->queue.data, (size_t)r->queue.len);
-			out[r->queue.len] = '\0';
-			found = true;
-		}
-	pthread_mutex_unlock(&in->lock);
-	*at = seen;
-	return found;
-}
-
-/* One block holds the struct and its texts. */
-static registration *registration_new(knocker_bytes name, knocker_bytes provider,
-                                      knocker_bytes queue)
-{
-	size_t size = (size_t)(name.len + provider.len + queue.len);
-	registration *r = memory_get(sizeof *r + size);
-	const knocker_bytes from[3] = {name, provider, queue};
-	knocker_bytes *to[3];
-	char *at;
-	int i;
-
-	if (!r)
-		return NULL;
-	memset(r, 0, sizeof *r);
-	atomic_init(&r->users, 1);
-	to[0] = &r->name;
-	to[1] = &r->provider;
-	to[2] = &r->queue;
-	at = (char *)(r + 1);
-	for (i = 0; i < 3; i++) {
-		if (!from[i].data)
-			continue;
-		memcpy(at, from[i].data, (size_t)from[i].len);
-		*to[i] = (knocker_bytes){at, from[i].len};
-		at += from[i].len;
-	}
-	return r;
-}
-
 /* ---- registering ---- */
 
 static int32_t endpoint_check(inbox *in, knocker_endpoint *e, knocker_error *error)
@@ -214,14 +115,16 @@ static int32_t endpoint_write(inbox *in, db *d, const knocker_endpoint *e, knock
 /* A row alone changes nothing about the keys that this process has for the same provider. */
 static void endpoint_remember(inbox *in, registration *r, bool row_only)
 {
-	registration *before = row_only && !r->own_scheme ? registration_find(in, r->name) : NULL;
+	registration *before = row_only && !r->own_scheme
+	                           ? registration_find(&in->registrations, r->name)
+	                           : NULL;
 	bool same = before && before->keys && before->scheme == r->scheme;
 
 	registration_leave(before);
 	if (same)
 		registration_leave(r);
 	else
-		registration_put(in, r);
+		registration_put(&in->registrations, r);
 }
 
 int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *given, bool row_only, int64_t *id,
@@ -264,7 +167,7 @@ int32_t endpoint_secrets(inbox *in, db *d, knocker_bytes name, knocker_bytes sec
 		rc = fail(error, KNOCKER_INVALID_ARGUMENT,
 		          "endpoint '%.*s' has no provider, so it takes no secrets", QUOTED(name));
 	if (rc == 0) {
-		before = registration_find(in, name);
+		before = registration_find(&in->registrations, name);
 		r = registration_new(name, row.provider, row.queue);
 		rc = r ? scheme_builtin(row.provider, &r->scheme, error) : fail_memory(error);
 	}
@@ -282,7 +185,7 @@ int32_t endpoint_secrets(inbox *in, db *d, knocker_bytes name, knocker_bytes sec
 		before->own_scheme = NULL;
 	}
 	if (rc == 0)
-		registration_put(in, r);
+		registration_put(&in->registrations, r);
 	else
 		registration_leave(r);
 	registration_leave(before);

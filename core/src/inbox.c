@@ -12,6 +12,7 @@ void inbox_init(inbox *in)
 {
 	memset(in, 0, sizeof *in);
 	pthread_mutex_init(&in->lock, NULL);
+	registrations_init(&in->registrations);
 	memcpy(in->queue_name, INBOX_QUEUE, sizeof INBOX_QUEUE);
 	in->visibility_ms = 60000;
 	atomic_init(&in->lease_ms, in->visibility_ms);
@@ -25,15 +26,7 @@ void inbox_init(inbox *in)
 
 void inbox_end(inbox *in)
 {
-	int32_t i;
-
-	for (i = 0; i < INBOX_BUCKETS; i++)
-		while (in->registrations[i]) {
-			registration *r = in->registrations[i];
-
-			in->registrations[i] = r->next;
-			registration_leave(r);
-		}
+	registrations_end(&in->registrations);
 	pthread_mutex_destroy(&in->lock);
 }
 

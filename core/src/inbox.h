@@ -9,23 +9,9 @@
 
 #include "db.h"
 #include "limits.h"
-#include "scheme.h"
+#include "registration.h"
 
-#define INBOX_BUCKETS 256
 #define INBOX_TURNS 64
-
-/* An endpoint as this process registered it. Shared and immutable: replaced as a whole, freed with
- * its last user. */
-typedef struct registration registration;
-struct registration {
-	registration *next;
-	_Atomic int32_t users;
-	knocker_bytes name, provider, queue; /* provider absent: not verified */
-	const scheme *scheme;                /* NULL: not verified, or by the application */
-	scheme *own_scheme;                  /* what is freed with it */
-	scheme_keys *keys;
-	bool external; /* the application verifies and passes a verdict */
-};
 
 typedef struct {
 	char queue[LIMIT_NAME + 1];
@@ -34,10 +20,10 @@ typedef struct {
 
 typedef struct {
 	_Atomic int64_t clock_ms; /* 0: the system's */
+	registrations registrations;
 	_Atomic int64_t lease_ms; /* of the last claim: how far a lease is renewed */
 	pthread_mutex_t lock;     /* of what follows */
 	uint64_t chance;
-	registration *registrations[INBOX_BUCKETS];
 	inbox_turn turns[INBOX_TURNS];
 	int32_t turn_count;
 	char queue_name[LIMIT_NAME + 1];
@@ -81,12 +67,6 @@ int32_t endpoint_pause(db *d, knocker_bytes name, bool paused, knocker_error *er
 int32_t endpoint_find(db *d, knocker_bytes name, arena *a, endpoint_row *out,
                       knocker_error *error); /* KNOCKER_UNKNOWN_ENDPOINT */
 int32_t endpoint_providers(knocker_rows **out, knocker_error *error);
-registration *registration_find(inbox *in, knocker_bytes name); /* NULL: none; given back with
-                                                                   registration_leave */
-void registration_leave(registration *r);                       /* NULL is fine */
-/* Calls of this for every registered queue of its own: NULL at the end, `*at` starts at 0. Copies
- * into `out`. */
-bool registration_queue_next(inbox *in, int32_t *at, char out[LIMIT_NAME + 1]);
 
 /* ---- schema.c ---- */
 

@@ -89,7 +89,7 @@ bool receipt_needs_row(inbox *in, const knocker_request *request, bool ingest)
 
 	if (ingest || receipt_names_provider(request) || request->endpoint.len <= 0)
 		return false;
-	r = registration_find(in, request->endpoint);
+	r = registration_find(&in->registrations, request->endpoint);
 	registration_leave(r);
 	return r == NULL;
 }
@@ -333,7 +333,7 @@ int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, b
 		rc = fail(error, KNOCKER_INVALID_ARGUMENT,
 		          "verdict is missing: ingest is told whether the request is valid");
 	if (rc == 0 && !ingest) {
-		r->registration = registration_find(in, request->endpoint);
+		r->registration = registration_find(&in->registrations, request->endpoint);
 		rc = receipt_verifier(r, reader, error);
 	}
 	if (rc == 0)
