@@ -192,7 +192,7 @@ int32_t knocker_list(knocker *k, const knocker_filter *filter, knocker_rows **ou
 	f.status = handle_bytes(f.status);
 	f.event_type = handle_bytes(f.event_type);
 	f.audit_kind = handle_bytes(f.audit_kind);
-	return api_reader_end(k, reader, look_list(&k->inbox, reader, &f, out, error), out);
+	return api_reader_end(k, reader, look_list(reader, &f, out, error), out);
 }
 
 int32_t knocker_why(knocker *k, int64_t event_id, knocker_rows **out, knocker_error *error)

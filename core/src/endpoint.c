@@ -7,11 +7,10 @@
 
 /* ---- registering ---- */
 
-static int32_t endpoint_check(inbox *in, knocker_endpoint *e, knocker_error *error)
+static int32_t endpoint_check(knocker_endpoint *e, knocker_error *error)
 {
 	int32_t rc = inbox_name_check("name", e->name, error);
 
-	(void)in;
 	if (rc == 0)
 		rc = inbox_text_check("path", &e->path, 2000, error);
 	if (rc == 0)
@@ -131,7 +130,7 @@ int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *given, bool row_o
                      knocker_error *error)
 {
 	knocker_endpoint e = *given;
-	int32_t rc = endpoint_check(in, &e, error);
+	int32_t rc = endpoint_check(&e, error);
 	registration *r;
 
 	if (rc < 0)

@@ -161,14 +161,12 @@ static int32_t look_list_attempts(db *d, const knocker_filter *f, knocker_rows *
 	               error);
 }
 
-int32_t look_list(inbox *in, db *d, const knocker_filter *filter, knocker_rows **out,
-                  knocker_error *error)
+int32_t look_list(db *d, const knocker_filter *filter, knocker_rows **out, knocker_error *error)
 {
 	knocker_filter f = *filter;
 	look_bounds b;
 	int32_t rc = look_filter_check(&f, error);
 
-	(void)in;
 	*out = NULL;
 	if (rc == 0)
 		rc = look_bounds_read(d, &f, &b, error);

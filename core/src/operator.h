@@ -25,8 +25,7 @@ int32_t operator_reset(inbox *in, db *d, int64_t event_id, knocker_error *error)
 /* ---- look.c: reading ---- */
 
 int32_t look_get(db *d, int32_t kind, int64_t id, knocker_rows **out, knocker_error *error);
-int32_t look_list(inbox *in, db *d, const knocker_filter *filter, knocker_rows **out,
-                  knocker_error *error);
+int32_t look_list(db *d, const knocker_filter *filter, knocker_rows **out, knocker_error *error);
 int32_t look_why(inbox *in, db *d, int64_t event_id, knocker_rows **out, knocker_error *error);
 int32_t look_stats(inbox *in, db *d, knocker_rows **out, knocker_error *error);
 /* The lowest delivery id received at or after a time, by bisection: received_ms never decreases

@@ -144,10 +144,14 @@ static int32_t receipt_make_room(inbox *in, db *d, const endpoint_row *e, int64_
 static int32_t receipt_orphan(inbox *in, db *d, receipt *r, receipt_kind *k, receipt_dates *dates,
                               knocker_error *error)
 {
-	int64_t bytes = (int64_t)r->headers.len + (k->keep_body ? r->request->body.len : 0), inserted;
-	int32_t rc = receipt_make_room(in, d, k->endpoint, bytes, error);
+	int64_t bytes = (int64_t)r->headers.len, inserted;
+	int32_t rc;
 
 	k->event_id = 0;
+	k->keep_body = k->keep_body && bytes + r->request->body.len <= in->orphan_bytes;
+	if (k->keep_body)
+		bytes += r->request->body.len;
+	rc = receipt_make_room(in, d, k->endpoint, bytes, error);
 	return rc < 0 ? rc : receipt_insert(d, r, k, dates, &inserted, error);
 }
 
