@@ -1,0 +1,566 @@
+/* Many callers at once: receipts that share a commit do not share a fate, nobody waits for ever, a
+ * handler that hangs is ended, and what was answered is stored once. */
+#include "hard_vfs.h"
+
+static test_file file;
+
+#define THREADS 16
+
+static int64_t ask(const char *sql)
+{
+	return raw_int(file.path, sql);
+}
+
+static knocker *fresh(const knocker_open_options *given)
+{
+	knocker *k;
+
+	file_clear(&file);
+	k = open_with(file.path, given);
+	endpoint_named(k, "a");
+	raw_do(file.path, "create table app(x)");
+	return k;
+}
+
+static knocker_work *begin_any(knocker *k)
+{
+	knocker_work *w = NULL;
+	held h;
+
+	if (claim_one(k, "w", &h) == 0)
+		knocker_work_begin(k, h.job, h.claim, &w, NULL);
+	return w;
+}
+
+/* ---- threads with receipts ---- */
+
+typedef struct {
+	knocker *k;
+	int number, count;
+	const char *body; /* NULL: "{}" */
+	int64_t result;   /* of the last receipt */
+	int answered;
+	knocker_error error;
+} sender;
+
+/* Half of the keys are its own, half are everybody's. */
+static void *send_many(void *context)
+{
+	sender *s = context;
+	char key[40];
+	int i;
+
+	for (i = 0; i < s->count; i++) {
+		snprintf(key, sizeof key, i % 2 ? "own-%d-%d" : "shared-%d", i % 2 ? s->number : i, i);
+		s->result = ingest_bytes(s->k, "a", key, T(s->body ? s->body : "{}"), &s->error);
+		s->answered += s->result > 0;
+	}
+	return NULL;
+}
+
+static void *send_one(void *context)
+{
+	sender *s = context;
+	char key[40];
+
+	snprintf(key, sizeof key, "one-%d", s->number);
+	s->result = ingest_bytes(s->k, "a", key, T(s->body ? s->body : "{}"), &s->error);
+	s->answered = s->result > 0;
+	return NULL;
+}
+
+static void run_threads(sender *senders, int count, void *(*act)(void *))
+{
+	pthread_t threads[THREADS];
+	int i;
+
+	for (i = 0; i < count; i++)
+		pthread_create(&threads[i], NULL, act, &senders[i]);
+	for (i = 0; i < count; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static void every_answer_is_stored(void)
+{
+	knocker *k = fresh(NULL);
+	sender senders[THREADS];
+	int i, answered = 0;
+
+	for (i = 0; i < THREADS; i++)
+		senders[i] = (sender){.k = k, .number = i, .count = 100};
+	run_threads(senders, THREADS, send_many);
+	for (i = 0; i < THREADS; i++)
+		answered += senders[i].answered;
+	CHECK(answered == THREADS * 100, "every receipt of 16 threads is answered");
+	CHECK(ask("select count(*) from _knocker_delivery") == answered, "and stored");
+	CHECK(ask("select count(*) from _knocker_job") == THREADS * 50 + 50,
+	      "and a key that all of them sent is one event");
+	CHECK(raw_is_whole(file.path), "the file is whole");
+	knocker_close(k, NULL);
+}
+
+/* ---- a batch ---- */
+
+/* Holds the writer with a handler's transaction until all senders stand in line: they share a
+ * commit. */
+static void run_as_one_batch(knocker *k, sender *senders, int count, void (*before)(void))
+{
+	pthread_t threads[THREADS];
+	knocker_work *w;
+	int i;
+
+	ingest(k, "a", "holder");
+	w = begin_any(k);
+	execute(w, "insert into app values('held')", NULL);
+	for (i = 0; i < count; i++)
+		pthread_create(&threads[i], NULL, send_one, &senders[i]);
+	sleep_ms(60);
+	if (before)
+		before();
+	settle(w, KNOCKER_HANDLED, NULL);
+	for (i = 0; i < count; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static void one_bad_among_good(const char *raise, int32_t code)
+{
+	knocker *k = fresh(&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL});
+	sender senders[THREADS];
+	char sql[300];
+	int i, good = 0, bad = 0;
+
+	snprintf(
+		sql, sizeof sql,
+		"create trigger bad before insert on _knocker_delivery when new.body = x'626164' begin "
+		"select raise(%s, 'a bad receipt'); end",
+		raise);
+	raw_do(file.path, sql);
+	for (i = 0; i < THREADS; i++)
+		senders[i] = (sender){.k = k, .number = i, .body = i % 5 == 3 ? "bad" : "good"};
+	run_as_one_batch(k, senders, THREADS, NULL);
+	for (i = 0; i < THREADS; i++) {
+		good += i % 5 != 3 && senders[i].answered;
+		bad += i % 5 == 3 && senders[i].result == code &&
+		       strstr(senders[i].error.text, "a bad receipt") != NULL;
+	}
+	CHECK(good == 13 && bad == 3, "a bad receipt fails alone, with its cause");
+	CHECK(ask("select count(*) from _knocker_delivery where body = x'676f6f64'") == 13,
+	      "its neighbours are stored, once");
+	CHECK(ask("select count(*) from _knocker_delivery where body = x'626164'") == 0, "it is not");
+	CHECK(raw_is_whole(file.path), "the file is whole");
+	knocker_close(k, NULL);
+}
+
+static int64_t batch_fault_at;
+
+static void batch_fault(void)
+{
+	vfs_arm(VFS_FAIL, batch_fault_at);
+}
+
+/* The handler's own commit writes first; the batch's writes follow. */
+static void batch_on_a_failing_disk(void)
+{
+	int i, wrong = 0, fired = 1;
+	char sql[120];
+
+	for (batch_fault_at = 3; fired; batch_fault_at++) {
+		knocker *k = fresh(NULL);
+		sender senders[8];
+
+		for (i = 0; i < 8; i++)
+			senders[i] = (sender){.k = k, .number = i};
+		run_as_one_batch(k, senders, 8, batch_fault);
+		fired = (int)vfs.fired;
+		vfs_arm(VFS_PASS, 0);
+		for (i = 0; i < 8; i++) {
+			snprintf(sql, sizeof sql,
+			         "select count(*) from _knocker_delivery where dedupe_key = 'one-%d'", i);
+			wrong += ask(sql) != senders[i].answered;
+		}
+		CHECK(raw_is_whole(file.path), "a batch on a failing disk leaves a whole file");
+		knocker_close(k, NULL);
+	}
+	CHECK(wrong == 0, "on a failing disk what was answered is stored once, and what failed is not");
+	CHECK(batch_fault_at > 15, "the faults met the batch");
+}
+
+/* ---- receive_many ---- */
+
+static void many_with_bad_ones(void)
+{
+	static char large[6000000];
+	knocker *k = fresh(&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL});
+	knocker_request good = {.size = sizeof good, .endpoint = T("a"), .body = T("{}")};
+	knocker_request unknown = good, broken = good, huge = good, odd = good;
+	const knocker_request *all[] = {&good, &unknown, &good, &broken, NULL, &huge, &odd, &good};
+	const int64_t codes[] =
+		{0, KNOCKER_UNKNOWN_ENDPOINT, 0, KNOCKER_INVALID_ARGUMENT, KNOCKER_INVALID_ARGUMENT,
+	     0, KNOCKER_INVALID_ARGUMENT, 0};
+	knocker_rows *rows = NULL;
+	int i = 0, right = 0;
+
+	unknown.endpoint = T("nobody");
+	broken.headers = T("no colon here\n");
+	huge.body = (knocker_bytes){large, sizeof large};
+	odd.size = 3;
+	CHECK(knocker_receive_many(k, all, 8, &rows, NULL) == 0, "many requests are received together");
+	for (; knocker_rows_next(rows) == 0; i++) {
+		char text[300];
+		bool failed = codes[i] != 0;
+
+		right += row_int(rows, "error_code") == codes[i] &&
+		         failed == (row_int(rows, "status_code") < 0) &&
+		         failed == (row_text(rows, "error", text, sizeof text)[0] != '\0');
+	}
+	knocker_rows_free(rows);
+	CHECK(i == 8 && right == 8, "each has its row, in order, and a bad one fails alone");
+	CHECK(ask("select count(*) from _knocker_job") == 3, "the good ones are events");
+	CHECK(
+		ask("select signature_error like '%over the limit%' from _knocker_delivery where event_id is null") ==
+			1,
+		"one that is too large is an orphan");
+	knocker_close(k, NULL);
+}
+
+/* ---- busy ---- */
+
+/* Another process that writes and does not come to an end. */
+static int hog(void *context)
+{
+	int *const *ends = context;
+	sqlite3 *h = raw_open(file.path);
+	char c = 'x';
+
+	sqlite3_exec(h, "begin immediate; insert into app values('hog')", NULL, NULL, NULL);
+	if (write(ends[0][1], &c, 1) != 1 || read(ends[1][0], &c, 1) < 0)
+		return 1;
+	sqlite3_exec(h, "rollback", NULL, NULL, NULL);
+	sqlite3_close(h);
+	return 0;
+}
+
+static void busy_calls(knocker *k, held h)
+{
+	knocker_error error = {0};
+	knocker_claim_options o = {.size = sizeof o, .worker_id = T("w")};
+	knocker_rows *rows;
+	knocker_work *w = NULL;
+	int64_t began = now_us();
+
+	CHECK(ingest_bytes(k, "a", "busy", T("{}"), &error) == KNOCKER_BUSY &&
+	          strstr(error.text, "another connection writes"),
+	      "a receipt that cannot be written is busy, and says by what");
+	CHECK(now_us() - began > 150000 && now_us() - began < 1500000, "after it waited as told");
+	CHECK(knocker_claim(k, &o, &rows, &error) == KNOCKER_BUSY && !rows, "so is a claim");
+	CHECK(endpoint_named(k, "b") == KNOCKER_BUSY, "and an endpoint's registration");
+	CHECK(knocker_release(k, h.job, h.claim, &error) == KNOCKER_BUSY, "and a release");
+	CHECK(knocker_work_begin(k, h.job, h.claim, &w, &error) == 0 && w,
+	      "a handler begins, it has locked nothing");
+	CHECK(execute(w, "insert into app values('w')", &error) == KNOCKER_BUSY,
+	      "its first write is busy");
+	CHECK(settle(w, KNOCKER_HANDLED, &error) == KNOCKER_BUSY, "and so is its settlement");
+	CHECK(knocker_list(k, &(knocker_filter){.size = sizeof(knocker_filter), .kind = KNOCKER_EVENT},
+	                   &rows, NULL) == 0,
+	      "readers are not hindered");
+	knocker_rows_free(rows);
+}
+
+static void busy_file(void)
+{
+	int there[2], go[2], *ends[2] = {there, go};
+	knocker *k = fresh(NULL);
+	held h;
+	pid_t pid;
+	char c;
+
+	ingest(k, "a", "one");
+	knocker_close(k, NULL);
+	if (pipe(there) != 0 || pipe(go) != 0)
+		exit(2);
+	pid = child_start(hog, ends);
+	CHECK(read(there[0], &c, 1) == 1, "another process holds the write lock");
+	k = open_with(file.path, &(knocker_open_options){.busy_timeout_ms = 200});
+	CHECK(k != NULL, "a file that somebody writes to is opened");
+	CHECK(claim_one(k, "w", &h) == KNOCKER_BUSY, "a claim is busy");
+	CHECK(write(go[1], "x", 1) == 1 && child_end(pid) == 0, "the other process ends");
+	claim_one(k, "w", &h);
+	knocker_close(k, NULL);
+	pid = child_start(hog, ends);
+	CHECK(read(there[0], &c, 1) == 1, "another process holds the write lock again");
+	k = open_with(file.path, &(knocker_open_options){.busy_timeout_ms = 200});
+	busy_calls(k, h);
+	CHECK(write(go[1], "x", 1) == 1 && child_end(pid) == 0, "the other process ends");
+	CHECK(ask("select count(*) from _knocker_delivery") == 1 &&
+	          ask("select count(*) from app") == 0 &&
+	          ask("select count(*) from _knocker_endpoint") == 1 &&
+	          ask("select count(*) from _knocker_attempt") == 0,
+	      "nothing was half done");
+	CHECK(ingest(k, "a", "after") > 0, "and then it works");
+	knocker_close(k, NULL);
+}
+
+/* ---- handlers that keep the writer ---- */
+
+static void handler_in_the_way(void)
+{
+	knocker *k = fresh(
+		&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL, .busy_timeout_ms = 150});
+	knocker_error error = {0};
+	knocker_work *w;
+	int64_t began;
+
+	ingest(k, "a", "one");
+	w = begin_any(k);
+	began = now_us();
+	CHECK(ingest(k, "a", "two") > 0 && now_us() - began < 100000,
+	      "a handler that has not touched its tx hinders no receipt");
+	execute(w, "insert into app values(1)", NULL);
+	CHECK(ingest_bytes(k, "a", "three", T("{}"), &error) == KNOCKER_BUSY &&
+	          strstr(error.text, "a handler"),
+	      "while one keeps the writer a receipt is busy, and says that a handler does");
+	CHECK(settle(w, KNOCKER_HANDLED, NULL) == 0 && ingest(k, "a", "three") > 0,
+	      "and then it is received");
+	CHECK(ask("select count(*) from _knocker_job") == 3, "each once");
+	knocker_close(k, NULL);
+}
+
+static void hung_handler_is_ended(void)
+{
+	knocker *k = fresh(
+		&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL, .visibility_ms = 200});
+	knocker_error error = {0};
+	knocker_work *w;
+	int64_t began, id;
+
+	id = ingest(k, "a", "one");
+	w = begin_any(k);
+	execute(w, "insert into app values('hung')", NULL);
+	began = now_us();
+	CHECK(ingest(k, "a", "two") > 0, "a receipt gets past a handler that hangs");
+	CHECK(now_us() - began > 100000 && now_us() - began < 1500000, "once its lease is over");
+	CHECK(execute(w, "insert into app values('hung')", &error) == KNOCKER_LEASE_LOST,
+	      "its tx says: lease lost");
+	CHECK(handle_one(k, "w2", "insert into app values('again')") == id,
+	      "another worker runs the event");
+	CHECK(settle(w, KNOCKER_HANDLED, &error) == KNOCKER_LEASE_LOST, "and it settles nothing");
+	CHECK(ask("select count(*) from app") == 1 && ask("select x = 'again' from app") == 1,
+	      "the effect is there once");
+	CHECK(knocker_close(k, NULL) == 0, "the handle closes");
+}
+
+static void extended_handler_is_not(void)
+{
+	knocker *k = fresh(&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL,
+	                                           .visibility_ms = 200,
+	                                           .busy_timeout_ms = 500});
+	knocker_work *w;
+
+	ingest(k, "a", "one");
+	w = begin_any(k);
+	execute(w, "insert into app values('slow')", NULL);
+	CHECK(knocker_extend(w, 60000, NULL) == 0, "a handler extends its lease");
+	CHECK(ingest(k, "a", "two") == KNOCKER_BUSY, "so nobody ends it");
+	CHECK(settle(w, KNOCKER_HANDLED, NULL) == 0 && ask("select count(*) from app") == 1,
+	      "and it commits");
+	knocker_close(k, NULL);
+}
+
+/* ---- many of everything ---- */
+
+typedef struct {
+	knocker *k;
+	int number;
+	_Atomic int *left, *failures;
+} actor;
+
+static void *act_work(void *context)
+{
+	actor *a = context;
+	char sql[80];
+
+	while (*a->left > 0) {
+		knocker_work *w = NULL;
+		int32_t rc;
+		held h;
+
+		rc = claim_one(a->k, "w", &h);
+		if (rc == 0)
+			rc = knocker_work_begin(a->k, h.job, h.claim, &w, NULL);
+		if (rc < 0)
+			(*a->failures)++;
+		if (!w) {
+			sleep_ms(1);
+			continue;
+		}
+		snprintf(sql, sizeof sql, "insert into app values(%lld)", (long long)h.job);
+		rc = execute(w, sql, NULL);
+		if (settle(w, rc < 0 ? KNOCKER_FAILED : KNOCKER_HANDLED, NULL) < 0)
+			(*a->failures)++;
+		(*a->left)--;
+	}
+	return NULL;
+}
+
+static void *act_receive(void *context)
+{
+	actor *a = context;
+	char key[40];
+	int i;
+
+	for (i = 0; i < 60; i++) {
+		snprintf(key, sizeof key, "storm-%d-%d", a->number, i);
+		if (ingest(a->k, "a", key) <= 0)
+			(*a->failures)++;
+	}
+	return NULL;
+}
+
+static void *act_look(void *context)
+{
+	actor *a = context;
+	knocker_filter f = {.size = sizeof f, .kind = 1 + a->number % 6};
+	knocker_rows *rows;
+
+	while (*a->left > 0) {
+		if (knocker_list(a->k, &f, &rows, NULL) < 0)
+			(*a->failures)++;
+		knocker_rows_free(rows);
+		if (knocker_stats(a->k, &rows, NULL) < 0)
+			(*a->failures)++;
+		knocker_rows_free(rows);
+		endpoint_named(a->k, a->number % 2 ? "b" : "c");
+	}
+	return NULL;
+}
+
+static void storm(void)
+{
+	static void *(*const acts[4])(void *) = {act_receive, act_receive, act_work, act_look};
+	knocker *k = fresh(&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL});
+	_Atomic int left = THREADS / 2 * 60, failures = 0;
+	pthread_t threads[THREADS];
+	actor actors[THREADS];
+	int i;
+
+	for (i = 0; i < THREADS; i++) {
+		actors[i] = (actor){k, i, &left, &failures};
+		pthread_create(&threads[i], NULL, acts[i % 4], &actors[i]);
+	}
+	for (i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	CHECK(failures == 0, "16 threads that receive, work and look disturb each other in nothing");
+	CHECK(ask("select count(*) from app") == THREADS / 2 * 60 &&
+	          ask("select count(distinct x) from app") == THREADS / 2 * 60,
+	      "and every event is handled once");
+	CHECK(raw_is_whole(file.path) && knocker_close(k, NULL) == 0,
+	      "the file is whole, the handle closes");
+}
+
+/* Followers whose patience ends while they stand in line. */
+static void impatient_followers(void)
+{
+	knocker *k = fresh(
+		&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL, .busy_timeout_ms = 15});
+	sender senders[THREADS];
+	int round, i, wrong = 0;
+	char sql[160];
+
+	for (round = 0; round < 12; round++) {
+		for (i = 0; i < THREADS; i++)
+			senders[i] = (sender){.k = k, .number = round * THREADS + i};
+		run_as_one_batch(k, senders, THREADS, NULL);
+		for (i = 0; i < THREADS; i++) {
+			snprintf(sql, sizeof sql,
+			         "select count(*) from _knocker_delivery where dedupe_key = 'one-%d'",
+			         senders[i].number);
+			wrong += ask(sql) != senders[i].answered;
+			wrong += !senders[i].answered && senders[i].result != KNOCKER_BUSY;
+		}
+	}
+	CHECK(wrong == 0, "who left the line was not stored, who stayed was");
+	knocker_close(k, NULL);
+}
+
+/* ---- processes, and turns ---- */
+
+static int hammer(void *context)
+{
+	knocker *k = open_with(file.path, NULL);
+	int64_t slowest = 0;
+	char key[40];
+	int i;
+
+	for (i = 0; i < 150; i++) {
+		int64_t began = now_us();
+
+		snprintf(key, sizeof key, "p%d-%d", *(int *)context, i);
+		if (ingest(k, "a", key) <= 0)
+			return 1;
+		slowest = now_us() - began > slowest ? now_us() - began : slowest;
+	}
+	knocker_close(k, NULL);
+	return slowest < 2000000 ? 0 : 2;
+}
+
+static void four_processes(void)
+{
+	pid_t pids[4];
+	int i, failed = 0;
+
+	knocker_close(fresh(NULL), NULL);
+	for (i = 0; i < 4; i++)
+		pids[i] = child_start(hammer, &i);
+	for (i = 0; i < 4; i++)
+		failed += child_end(pids[i]) != 0;
+	CHECK(failed == 0, "of four processes that hammer one file none fails and none starves");
+	CHECK(ask("select count(*) from _knocker_job") == 600, "and every receipt is there");
+}
+
+static void a_flood_delays_nobody(void)
+{
+	knocker *k = fresh(&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL});
+	held h[10];
+	int32_t got;
+	int i, rounds = 0;
+
+	raw_do(
+		file.path,
+		"with recursive n(i) as (select 2 union all select i + 1 from n where i < 1000) insert into "
+		"_knocker_endpoint (id, name, enabled, created_ms) select i, 'e' || i, 1, 0 from n;"
+		"with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000) insert into "
+		"_knocker_delivery (id, endpoint_id, event_id, received_ms, method, headers) "
+		"select i, max(1, i - 2000), i, i, 'POST', '{}' from n;"
+		"insert into _knocker_job (id, queue, topic, kind, due_ms) select id, 'knocker.events', endpoint_id, "
+		"'t', received_ms from _knocker_delivery");
+	for (i = 0;
+	     i < 200 &&
+	     ask("select count(*) from knocker_jobs where endpoint <> 'a' and worker_id is null") > 0;
+	     i++)
+		rounds += claim_many(k, "w", 10, h, &got) == 0;
+	CHECK(rounds <= 102,
+	      "of 1,000 endpoints one is flooded, and each other one has its turn in the first round");
+	knocker_close(k, NULL);
+}
+
+int main(void)
+{
+	file_new(&file);
+	busy_file();
+	four_processes();
+	vfs_install();
+	every_answer_is_stored();
+	one_bad_among_good("abort", KNOCKER_STORAGE);
+	one_bad_among_good("fail", KNOCKER_STORAGE);
+	one_bad_among_good("rollback", KNOCKER_STORAGE);
+	batch_on_a_failing_disk();
+	many_with_bad_ones();
+	handler_in_the_way();
+	hung_handler_is_ended();
+	extended_handler_is_not();
+	storm();
+	impatient_followers();
+	a_flood_delays_nobody();
+	file_end(&file);
+	return check_end("group");
+}
