@@ -40,8 +40,8 @@ bool scan_all(knocker_bytes body, const scan_path *paths, size_t count, scan_val
 bool scan_valid(knocker_bytes body);                          /* one whole JSON text */
 scan_value scan_find(knocker_bytes body, knocker_bytes path); /* absent when the body is no JSON */
 /* The text of a scalar: of a string unescaped into the arena, of a number or bool its JSON text.
- * Absent for null, arrays, objects, NUL, lone surrogates, what is over `max` bytes, and without
- * memory. */
+ * Absent for null, arrays, objects, NUL, lone surrogates and what is over `max` bytes; absent with
+ * the length -1 without memory. */
 knocker_bytes scan_text(scan_value v, arena *a, size_t max);
 /* Elements of an array that scan_all or scan_find gave, or false at the end: `*at` starts at 0. */
 bool scan_each(scan_value array, size_t *at, scan_value *element);

@@ -88,10 +88,12 @@ static knocker_bytes scan_unescape(knocker_bytes inside, arena *a, size_t max)
 {
 	const uint8_t *at = inside.data, *end = at + inside.len;
 	uint8_t character[4];
-	uint8_t *text = arena_get(a, (size_t)inside.len + 1);
+	uint8_t *text = arena_get(a, ((size_t)inside.len < max ? (size_t)inside.len : max) + 1);
 	size_t len = 0, more;
 
-	while (text && at < end) {
+	if (!text)
+		return (knocker_bytes){NULL, -1};
+	while (at < end) {
 		more = scan_character(&at, end, character);
 		if (more == 0 || len + more > max || (more == 1 && character[0] == 0))
 			return (knocker_bytes){0};

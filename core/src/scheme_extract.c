@@ -59,6 +59,7 @@ static knocker_bytes extract_element(scheme_reading *r, const scheme_dedupe *d, 
 
 		parts[i] = part->kind == PART_MEMBER ? scan_text(values[part->number], r->arena, LIMIT_ID)
 		                                     : part->literal;
+		r->no_memory |= parts[i].len < 0;
 		if (!bytes_given(parts[i]) || (part->kind == PART_MEMBER && parts[i].len == 0))
 			return (knocker_bytes){0};
 	}

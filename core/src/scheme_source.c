@@ -257,6 +257,7 @@ static scheme_text scheme_value_text(scheme_reading *r, scan_value v)
 	read.is_null = v.type == SCAN_ABSENT || v.type == SCAN_NULL;
 	read.is_number = v.type == SCAN_NUMBER;
 	read.text = scan_text(v, r->arena, max);
+	r->no_memory |= read.text.len < 0;
 	if (bytes_given(read.text) && read.text.len == 0)
 		read.is_null = true;
 	return read;

@@ -175,6 +175,43 @@ static void no_memory_is_an_error(void)
 	buffer_free(&lines);
 }
 
+/* Escapes are copied, and so need memory too. */
+static void no_memory_loses_no_id(void)
+{
+	scheme_request request = {.headers = bytes_of("x-knocker-token: s\n")};
+	const scheme *s = NULL;
+	scheme_keys *keys = NULL;
+	knocker_error error;
+	buffer body;
+	bool clean = true;
+	int64_t n;
+
+	buffer_init(&body, 100000);
+	buffer_text(&body, "{\"id\":\"\\u0041\",\"type\":\"");
+	repeat(&body, "\\u0041", LIMIT_ID);
+	buffer_text(&body, "\"}");
+	request.body = buffer_view(&body);
+	scheme_builtin(bytes_of("token-header"), &s, &error);
+	scheme_keys_new(s, bytes_of("[\"s\"]"), (knocker_bytes){0}, &keys, &error);
+	for (n = 0; n < 100; n++) {
+		scheme_verdict v;
+		arena memory = {0};
+		int32_t rc;
+
+		memory_fail_after(n, false);
+		rc = scheme_verify(s, keys, &request, NOW, &memory, &v, &error);
+		memory_fail_after(-1, false);
+		clean = clean && (rc == KNOCKER_STORAGE ||
+		                  (rc == 0 && bytes_is(v.dedupe_key, "A") && v.event_type.len == LIMIT_ID));
+		arena_free(&memory);
+		if (rc == 0)
+			break;
+	}
+	CHECK(clean && n > 0 && n < 100, "an id is never lost for want of memory");
+	scheme_keys_free(keys);
+	buffer_free(&body);
+}
+
 /* ---- threads ---- */
 
 static void *verify_often(void *right)
@@ -230,5 +267,6 @@ int main(void)
 	headers_by_the_thousand();
 	bodies();
 	no_memory_is_an_error();
+	no_memory_loses_no_id();
 	return check_end("test_scheme_hostile");
 }
