@@ -1,0 +1,282 @@
+/* Receiving and working, over a bare insert of the same body into the same file system. */
+#include "bench.h"
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- bare ---- */
+
+static void bare_say(sqlite3 *db, const char *sql)
+{
+	char *error = NULL;
+
+	if (sqlite3_exec(db, sql, NULL, NULL, &error) != SQLITE_OK)
+		die("%s: %s", sql, error ? error : "");
+}
+
+double bare_rate(const char *path, bool full, int64_t slice_ms)
+{
+	static char body[BENCH_BODY];
+	sqlite3_stmt *insert = NULL;
+	sqlite3 *db = NULL;
+	int64_t start, end, count = 0;
+
+	pool_random(body, 256);
+	file_remove(path);
+	if (sqlite3_open(path, &db) != SQLITE_OK)
+		die("'%s': %s", path, sqlite3_errmsg(db));
+	bare_say(db, "pragma journal_mode = wal");
+	bare_say(db, full ? "pragma synchronous = full" : "pragma synchronous = normal");
+	bare_say(db, "create table t (id integer primary key, body blob)");
+	if (sqlite3_prepare_v3(db, "insert into t(body) values(?)", -1, SQLITE_PREPARE_PERSISTENT,
+	                       &insert, NULL) != SQLITE_OK)
+		die("bare: %s", sqlite3_errmsg(db));
+	start = now_ns();
+	do {
+		memcpy(body, &count, sizeof count);
+		sqlite3_bind_blob(insert, 1, body, BENCH_BODY, SQLITE_STATIC);
+		if (sqlite3_step(insert) != SQLITE_DONE)
+			die("bare: %s", sqlite3_errmsg(db));
+		sqlite3_reset(insert);
+		count++;
+		end = now_ns();
+	} while (end - start < slice_ms * 1000000);
+	sqlite3_finalize(insert);
+	sqlite3_close(db);
+	file_remove(path);
+	return (double)count * 1e9 / (double)(end - start);
+}
+
+/* ---- receiving ---- */
+
+typedef struct {
+	knocker *k;
+	request_pool *pool;
+	int64_t until_ns;
+	_Atomic int64_t received;
+} receive_run;
+
+static void receive_check(knocker_rows *rows)
+{
+	knocker_value status = {0}, event = {0};
+
+	while (knocker_rows_next(rows) == 0) {
+		knocker_rows_value(rows, 1, &event);
+		knocker_rows_value(rows, 3, &status);
+		if (status.integer != 204 || event.type != KNOCKER_INTEGER)
+			die("a receipt was answered %lld", (long long)status.integer);
+	}
+	knocker_rows_free(rows);
+}
+
+static void receive_thread(void *argument, int32_t index)
+{
+	receive_run *run = argument;
+	const knocker_request *request;
+	knocker_error error = {0};
+	int64_t count = 0;
+
+	(void)index;
+	while (now_ns() < run->until_ns && (request = pool_take(run->pool))) {
+		knocker_rows *rows = NULL;
+
+		must(knocker_receive(run->k, request, &rows, &error), "receive", &error);
+		receive_check(rows);
+		count++;
+	}
+	atomic_fetch_add(&run->received, count);
+}
+
+double receive_rate(knocker *k, int32_t threads, request_pool *pool, int64_t slice_ms)
+{
+	receive_run run = {.k = k, .pool = pool};
+	double seconds;
+
+	run.until_ns = now_ns() + slice_ms * 1000000;
+	seconds = run_threads(threads, receive_thread, &run);
+	return (double)run.received / seconds;
+}
+
+static int64_t receive_many(knocker *k, request_pool *pool, int32_t size)
+{
+	const knocker_request *requests[1000];
+	knocker_error error = {0};
+	knocker_rows *rows = NULL;
+	int32_t count = 0;
+
+	while (count < size && (requests[count] = pool_take(pool)))
+		count++;
+	if (count == 0)
+		return 0;
+	must(knocker_receive_many(k, requests, count, &rows, &error), "receive_many", &error);
+	receive_check(rows);
+	return count;
+}
+
+static double receive_many_rate(knocker *k, request_pool *pool, int64_t slice_ms)
+{
+	int64_t start = now_ns(), count = 0, more;
+
+	do {
+		more = receive_many(k, pool, 64);
+		count += more;
+	} while (more == 64 && now_ns() - start < slice_ms * 1000000);
+	return (double)count * 1e9 / (double)(now_ns() - start);
+}
+
+void receive_prefill(knocker *k, request_pool *pool, int64_t count)
+{
+	int64_t left, part;
+
+	for (left = count; left > 0; left -= part) {
+		int64_t at = 0;
+
+		part = left < pool->capacity ? left : pool->capacity;
+		pool_fill(pool, part);
+		while (at < part)
+			at += receive_many(k, pool, 1000);
+	}
+}
+
+/* ---- working ---- */
+
+/* One event as a worker's loop handles it: it is read, the handler inserts a row, it is settled. */
+static void work_one(knocker *k, const knocker_rows *jobs)
+{
+	knocker_value job, claim, id = {0};
+	knocker_error error = {0};
+	knocker_work *work = NULL;
+	knocker_rows *event = NULL;
+	int32_t rc;
+
+	knocker_rows_value(jobs, 0, &job);
+	knocker_rows_value(jobs, 1, &claim);
+	rc = knocker_work_begin(k, job.integer, claim.integer, &work, &error);
+	must(rc, "work_begin", &error);
+	if (rc == 1)
+		die("job %lld was gone", (long long)job.integer);
+	must(knocker_work_event(work, &event, &error), "work_event", &error);
+	knocker_rows_next(event);
+	knocker_rows_value(event, 0, &id);
+	must(knocker_execute(work, text("insert into handled(event) values(?)"), &id, 1, NULL, NULL,
+	                     &error),
+	     "execute", &error);
+	knocker_rows_free(event);
+	must(knocker_settle(work, KNOCKER_HANDLED, (knocker_bytes){0}, 0, NULL, &error), "settle",
+	     &error);
+}
+
+static void work_table(knocker *k, const char *path)
+{
+	sqlite3 *db = NULL;
+
+	(void)k;
+	if (sqlite3_open(path, &db) != SQLITE_OK)
+		die("'%s': %s", path, sqlite3_errmsg(db));
+	sqlite3_busy_timeout(db, 5000);
+	bare_say(db, "create table if not exists handled (id integer primary key, event integer)");
+	sqlite3_close(db);
+}
+
+double work_rate(knocker *k, int64_t slice_ms, int64_t count)
+{
+	knocker_claim_options o = {.size = sizeof o, .worker_id = text("bench")};
+	int64_t start = now_ns(), done = 0;
+	knocker_error error = {0};
+
+	while (now_ns() - start < slice_ms * 1000000 && (count == 0 || done < count)) {
+		knocker_rows *jobs = NULL;
+		int32_t rc = knocker_claim(k, &o, &jobs, &error);
+
+		must(rc, "claim", &error);
+		if (rc == 1)
+			break;
+		for (; knocker_rows_next(jobs) == 0; done++)
+			work_one(k, jobs);
+		knocker_rows_free(jobs);
+	}
+	if (done == 0)
+		die("there was nothing to work on");
+	return (double)done * 1e9 / (double)(now_ns() - start);
+}
+
+/* ---- the rounds ---- */
+
+static double ratio_receive(const bench_plan *plan, request_pool *pool, int64_t sync,
+                            int32_t threads)
+{
+	const char *path = path_of(plan, "receive.db");
+	knocker *k = inbox_new(path, sync);
+	double rate;
+
+	pool_fill(pool, pool->capacity);
+	rate = threads > 0 ? receive_rate(k, threads, pool, plan->slice_ms)
+	                   : receive_many_rate(k, pool, plan->slice_ms);
+	inbox_close(k);
+	file_remove(path);
+	return rate;
+}
+
+static double ratio_work(const bench_plan *plan, request_pool *pool)
+{
+	const char *path = path_of(plan, "work.db");
+	knocker *k = inbox_new(path, KNOCKER_SYNC_FULL);
+	double rate;
+
+	work_table(k, path);
+	receive_prefill(k, pool, 20 * plan->slice_ms);
+	rate = work_rate(k, plan->slice_ms, 0);
+	inbox_close(k);
+	file_remove(path);
+	return rate;
+}
+
+static void ratio_round_full(const bench_plan *plan, request_pool *pool)
+{
+	double bare, rate;
+
+	settle_disk(plan);
+	bare = bare_rate(path_of(plan, "bare.db"), true, plan->slice_ms);
+	figure_add("bare_full", bare);
+	rate = ratio_receive(plan, pool, KNOCKER_SYNC_FULL, 1);
+	figure_add("receive_full_1", rate / bare);
+	rate = ratio_receive(plan, pool, KNOCKER_SYNC_FULL, 16);
+	figure_add("receive_full_16", rate / bare);
+	rate = ratio_receive(plan, pool, KNOCKER_SYNC_FULL, 0);
+	figure_add("receive_many_64_full", rate / bare);
+	rate = ratio_work(plan, pool);
+	figure_add("work", rate / bare);
+}
+
+static void ratio_round_normal(const bench_plan *plan, request_pool *pool)
+{
+	double bare, rate;
+
+	settle_disk(plan);
+	bare = bare_rate(path_of(plan, "bare.db"), false, plan->slice_ms);
+	figure_add("bare_normal", bare);
+	rate = ratio_receive(plan, pool, KNOCKER_SYNC_NORMAL, 1);
+	figure_add("receive_normal_1", rate / bare);
+	rate = ratio_receive(plan, pool, KNOCKER_SYNC_NORMAL, 16);
+	figure_add("receive_normal_16", rate / bare);
+	rate = ratio_work(plan, pool);
+	figure_add("work_normal", rate / bare);
+}
+
+void bench_ratios(const bench_plan *plan)
+{
+	request_pool pool;
+	int32_t i;
+
+	pool_new(&pool, 60 * plan->slice_ms);
+	for (i = 0; i < plan->rounds; i++) {
+		say("receive and work at FULL, round %d of %d", i + 1, plan->rounds);
+		ratio_round_full(plan, &pool);
+		say("receive and work at NORMAL, round %d of %d", i + 1, plan->rounds);
+		ratio_round_normal(plan, &pool);
+	}
+	pool_free(&pool);
+}
