@@ -88,6 +88,7 @@ static int32_t api_many_new(api_many *m, int32_t count, knocker_error *error)
 	                .pointers = memory_get((size_t)count * sizeof *m->pointers)};
 	if (!m->requests || !m->receipts || !m->pointers)
 		return fail_memory(error);
+	memset(m->requests, 0, (size_t)count * sizeof *m->requests);
 	memset(m->receipts, 0, (size_t)count * sizeof *m->receipts);
 	return 0;
 }
