@@ -1,5 +1,5 @@
-/* Many callers at once: receipts that share a commit do not share a fate, nobody waits for ever, a
- * handler that hangs is ended, and what was answered is stored once. */
+/* Receipts of many threads: those that share a commit do not share a fate, and what was answered is
+ * stored once. */
 #include "hard_vfs.h"
 
 static test_file file;
@@ -216,10 +216,9 @@ static void many_with_bad_ones(void)
 	knocker_rows_free(rows);
 	CHECK(i == 8 && right == 8, "each has its row, in order, and a bad one fails alone");
 	CHECK(ask("select count(*) from _knocker_job") == 3, "the good ones are events");
-	CHECK(
-		ask("select signature_error like '%over the limit%' from _knocker_delivery where event_id is null") ==
-			1,
-		"one that is too large is an orphan");
+	CHECK(ask("select signature_error like '%over the limit%' from _knocker_delivery "
+	          "where event_id is null") == 1,
+	      "one that is too large is an orphan");
 	knocker_close(k, NULL);
 }
 
@@ -300,163 +299,6 @@ static void busy_file(void)
 	knocker_close(k, NULL);
 }
 
-/* ---- handlers that keep the writer ---- */
-
-static void handler_in_the_way(void)
-{
-	knocker *k = fresh(
-		&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL, .busy_timeout_ms = 150});
-	knocker_error error = {0};
-	knocker_work *w;
-	int64_t began;
-
-	ingest(k, "a", "one");
-	w = begin_any(k);
-	began = now_us();
-	CHECK(ingest(k, "a", "two") > 0 && now_us() - began < 100000,
-	      "a handler that has not touched its tx hinders no receipt");
-	execute(w, "insert into app values(1)", NULL);
-	CHECK(ingest_bytes(k, "a", "three", T("{}"), &error) == KNOCKER_BUSY &&
-	          strstr(error.text, "a handler"),
-	      "while one keeps the writer a receipt is busy, and says that a handler does");
-	CHECK(settle(w, KNOCKER_HANDLED, NULL) == 0 && ingest(k, "a", "three") > 0,
-	      "and then it is received");
-	CHECK(ask("select count(*) from _knocker_job") == 3, "each once");
-	knocker_close(k, NULL);
-}
-
-static void hung_handler_is_ended(void)
-{
-	knocker *k = fresh(
-		&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL, .visibility_ms = 200});
-	knocker_error error = {0};
-	knocker_work *w;
-	int64_t began, id;
-
-	id = ingest(k, "a", "one");
-	w = begin_any(k);
-	execute(w, "insert into app values('hung')", NULL);
-	began = now_us();
-	CHECK(ingest(k, "a", "two") > 0, "a receipt gets past a handler that hangs");
-	CHECK(now_us() - began > 100000 && now_us() - began < 1500000, "once its lease is over");
-	CHECK(execute(w, "insert into app values('hung')", &error) == KNOCKER_LEASE_LOST,
-	      "its tx says: lease lost");
-	CHECK(handle_one(k, "w2", "insert into app values('again')") == id,
-	      "another worker runs the event");
-	CHECK(settle(w, KNOCKER_HANDLED, &error) == KNOCKER_LEASE_LOST, "and it settles nothing");
-	CHECK(ask("select count(*) from app") == 1 && ask("select x = 'again' from app") == 1,
-	      "the effect is there once");
-	CHECK(knocker_close(k, NULL) == 0, "the handle closes");
-}
-
-static void extended_handler_is_not(void)
-{
-	knocker *k = fresh(&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL,
-	                                           .visibility_ms = 200,
-	                                           .busy_timeout_ms = 500});
-	knocker_work *w;
-
-	ingest(k, "a", "one");
-	w = begin_any(k);
-	execute(w, "insert into app values('slow')", NULL);
-	CHECK(knocker_extend(w, 60000, NULL) == 0, "a handler extends its lease");
-	CHECK(ingest(k, "a", "two") == KNOCKER_BUSY, "so nobody ends it");
-	CHECK(settle(w, KNOCKER_HANDLED, NULL) == 0 && ask("select count(*) from app") == 1,
-	      "and it commits");
-	knocker_close(k, NULL);
-}
-
-/* ---- many of everything ---- */
-
-typedef struct {
-	knocker *k;
-	int number;
-	_Atomic int *left, *failures;
-} actor;
-
-static void *act_work(void *context)
-{
-	actor *a = context;
-	char sql[80];
-
-	while (*a->left > 0) {
-		knocker_work *w = NULL;
-		int32_t rc;
-		held h;
-
-		rc = claim_one(a->k, "w", &h);
-		if (rc == 0)
-			rc = knocker_work_begin(a->k, h.job, h.claim, &w, NULL);
-		if (rc < 0)
-			(*a->failures)++;
-		if (!w) {
-			sleep_ms(1);
-			continue;
-		}
-		snprintf(sql, sizeof sql, "insert into app values(%lld)", (long long)h.job);
-		rc = execute(w, sql, NULL);
-		if (settle(w, rc < 0 ? KNOCKER_FAILED : KNOCKER_HANDLED, NULL) < 0)
-			(*a->failures)++;
-		(*a->left)--;
-	}
-	return NULL;
-}
-
-static void *act_receive(void *context)
-{
-	actor *a = context;
-	char key[40];
-	int i;
-
-	for (i = 0; i < 60; i++) {
-		snprintf(key, sizeof key, "storm-%d-%d", a->number, i);
-		if (ingest(a->k, "a", key) <= 0)
-			(*a->failures)++;
-	}
-	return NULL;
-}
-
-static void *act_look(void *context)
-{
-	actor *a = context;
-	knocker_filter f = {.size = sizeof f, .kind = 1 + a->number % 6};
-	knocker_rows *rows;
-
-	while (*a->left > 0) {
-		if (knocker_list(a->k, &f, &rows, NULL) < 0)
-			(*a->failures)++;
-		knocker_rows_free(rows);
-		if (knocker_stats(a->k, &rows, NULL) < 0)
-			(*a->failures)++;
-		knocker_rows_free(rows);
-		endpoint_named(a->k, a->number % 2 ? "b" : "c");
-	}
-	return NULL;
-}
-
-static void storm(void)
-{
-	static void *(*const acts[4])(void *) = {act_receive, act_receive, act_work, act_look};
-	knocker *k = fresh(&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL});
-	_Atomic int left = THREADS / 2 * 60, failures = 0;
-	pthread_t threads[THREADS];
-	actor actors[THREADS];
-	int i;
-
-	for (i = 0; i < THREADS; i++) {
-		actors[i] = (actor){k, i, &left, &failures};
-		pthread_create(&threads[i], NULL, acts[i % 4], &actors[i]);
-	}
-	for (i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
-	CHECK(failures == 0, "16 threads that receive, work and look disturb each other in nothing");
-	CHECK(ask("select count(*) from app") == THREADS / 2 * 60 &&
-	          ask("select count(distinct x) from app") == THREADS / 2 * 60,
-	      "and every event is handled once");
-	CHECK(raw_is_whole(file.path) && knocker_close(k, NULL) == 0,
-	      "the file is whole, the handle closes");
-}
-
 /* Followers whose patience ends while they stand in line. */
 static void impatient_followers(void)
 {
@@ -482,72 +324,10 @@ static void impatient_followers(void)
 	knocker_close(k, NULL);
 }
 
-/* ---- processes, and turns ---- */
-
-static int hammer(void *context)
-{
-	knocker *k = open_with(file.path, NULL);
-	int64_t slowest = 0;
-	char key[40];
-	int i;
-
-	for (i = 0; i < 150; i++) {
-		int64_t began = now_us();
-
-		snprintf(key, sizeof key, "p%d-%d", *(int *)context, i);
-		if (ingest(k, "a", key) <= 0)
-			return 1;
-		slowest = now_us() - began > slowest ? now_us() - began : slowest;
-	}
-	knocker_close(k, NULL);
-	return slowest < 2000000 ? 0 : 2;
-}
-
-static void four_processes(void)
-{
-	pid_t pids[4];
-	int i, failed = 0;
-
-	knocker_close(fresh(NULL), NULL);
-	for (i = 0; i < 4; i++)
-		pids[i] = child_start(hammer, &i);
-	for (i = 0; i < 4; i++)
-		failed += child_end(pids[i]) != 0;
-	CHECK(failed == 0, "of four processes that hammer one file none fails and none starves");
-	CHECK(ask("select count(*) from _knocker_job") == 600, "and every receipt is there");
-}
-
-static void a_flood_delays_nobody(void)
-{
-	knocker *k = fresh(&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL});
-	held h[10];
-	int32_t got;
-	int i, rounds = 0;
-
-	raw_do(
-		file.path,
-		"with recursive n(i) as (select 2 union all select i + 1 from n where i < 1000) insert into "
-		"_knocker_endpoint (id, name, enabled, created_ms) select i, 'e' || i, 1, 0 from n;"
-		"with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000) insert into "
-		"_knocker_delivery (id, endpoint_id, event_id, received_ms, method, headers) "
-		"select i, max(1, i - 2000), i, i, 'POST', '{}' from n;"
-		"insert into _knocker_job (id, queue, topic, kind, due_ms) select id, 'knocker.events', endpoint_id, "
-		"'t', received_ms from _knocker_delivery");
-	for (i = 0;
-	     i < 200 &&
-	     ask("select count(*) from knocker_jobs where endpoint <> 'a' and worker_id is null") > 0;
-	     i++)
-		rounds += claim_many(k, "w", 10, h, &got) == 0;
-	CHECK(rounds <= 102,
-	      "of 1,000 endpoints one is flooded, and each other one has its turn in the first round");
-	knocker_close(k, NULL);
-}
-
 int main(void)
 {
 	file_new(&file);
 	busy_file();
-	four_processes();
 	vfs_install();
 	every_answer_is_stored();
 	one_bad_among_good("abort", KNOCKER_STORAGE);
@@ -555,12 +335,7 @@ int main(void)
 	one_bad_among_good("rollback", KNOCKER_STORAGE);
 	batch_on_a_failing_disk();
 	many_with_bad_ones();
-	handler_in_the_way();
-	hung_handler_is_ended();
-	extended_handler_is_not();
-	storm();
 	impatient_followers();
-	a_flood_delays_nobody();
 	file_end(&file);
 	return check_end("group");
 }

@@ -1,5 +1,5 @@
-/* Waiting: each commit of another process wakes a worker, whatever becomes of the WAL, through either
- * door; a foreign writer's job is found within about a second; a stop ends every wait. */
+/* Waiting: each commit of another process wakes a worker, whatever becomes of the WAL, through
+ * either door; a foreign writer's job is found within about a second; a stop ends every wait. */
 #include <poll.h>
 
 #include "bell.h"
