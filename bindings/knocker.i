@@ -33,7 +33,8 @@ static const struct member members_of_knocker_open_options[] = {
 	B(T, path), B(T, queue_name), B(T, init_sql), I(T, visibility_ms), I(T, max_attempts),
 	I(T, backoff_base_ms), I(T, backoff_cap_ms), I(T, max_readers), I(T, busy_timeout_ms),
 	I(T, max_body_bytes), I(T, synchronous), I(T, settle_full), I(T, orphan_bytes),
-	I(T, orphan_rows), I(T, thread_bound), I(T, clock_ms), I(T, seed), {NULL, 0, 0}
+	I(T, orphan_rows), I(T, thread_bound), I(T, existing), I(T, clock_ms), I(T, seed),
+	{NULL, 0, 0}
 #undef T
 };
 static const struct member members_of_knocker_endpoint[] = {
@@ -68,6 +69,12 @@ static const struct member members_of_knocker_filter[] = {
 static const struct member members_of_knocker_prune[] = {
 #define T knocker_prune
 	B(T, statuses_json), I(T, older_than_s), I(T, limit), I(T, dry_run), {NULL, 0, 0}
+#undef T
+};
+static const struct member members_of_knocker_retention[] = {
+#define T knocker_retention
+	I(T, interval_s), B(T, statuses_json), I(T, event_older_than_s), I(T, event_limit),
+	I(T, orphans_older_than_s), I(T, orphans_limit), {NULL, 0, 0}
 #undef T
 };
 #undef B
@@ -122,6 +129,7 @@ OPTIONS(knocker_request)
 OPTIONS(knocker_claim_options)
 OPTIONS(knocker_filter)
 OPTIONS(knocker_prune)
+OPTIONS(knocker_retention)
 %typemap(in) (const knocker_request *const *requests, int32_t count)
              (knocker_request **list = NULL) {
 	if ((list = glue_requests($input, members_of_knocker_request, &$2)) == NULL)
@@ -185,6 +193,12 @@ OPTIONS(knocker_prune)
 		%append_output(glue_number(*$1));
 }
 
+%typemap(in, numinputs=0) int32_t *fd (int32_t number = -1) { $1 = &number; }
+%typemap(argout) int32_t *fd {
+	if (result >= 0)
+		%append_output(glue_number(*$1));
+}
+
 %ignore knocker_bytes;
 %ignore knocker_error;
 %ignore knocker_value;
@@ -199,6 +213,7 @@ OPTIONS(knocker_prune)
 %ignore knocker_close;
 %ignore knocker_settle;
 %ignore knocker_work_free;
+%nothread check_request;
 %inline %{
 static int32_t close_handle(knocker *closed, knocker_error *error)
 {
@@ -214,6 +229,12 @@ static int32_t settle(knocker_work *ended, int32_t outcome, knocker_bytes reason
 static void abandon(knocker_work *ended)
 {
 	knocker_work_free(ended);
+}
+
+/* The conversion above and nothing else: who fails it fails alone, before a batch is made. */
+static void check_request(const knocker_request *request)
+{
+	(void)request;
 }
 %}
 #ifdef SWIGPYTHON

@@ -29,6 +29,7 @@ from .inbox import Endpoint, Inbox, open
 from .provider import Provider, ProviderRequest, ProviderResult
 from .pure import sign, verify
 from .requests import Request
+from .retention import RetentionPolicy
 from .rows import (
     Attempt,
     Changes,
@@ -45,6 +46,7 @@ from .rows import (
     Why,
     WorkerState,
 )
+from .sqlite import autoload
 from .worker import Handler, Tx
 
 __version__ = _version()
@@ -75,6 +77,7 @@ __all__ = [
     "PruneDeliveriesResult",
     "PruneEventsResult",
     "Request",
+    "RetentionPolicy",
     "RetryAfter",
     "SqlError",
     "Stats",
@@ -87,6 +90,7 @@ __all__ = [
     "Why",
     "WorkerState",
     "WrongStatus",
+    "autoload",
     "open",
     "sign",
     "verify",

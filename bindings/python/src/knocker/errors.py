@@ -1,6 +1,4 @@
-"""What can go wrong: one base class, and one subclass a cause. `name` is the cause's
-word in every language.
-"""
+"""What can go wrong: one base class, and one subclass a cause."""
 
 from __future__ import annotations
 
@@ -8,9 +6,10 @@ from . import _native
 
 
 class Error(Exception):
-    """The base of every error that Knocker raises."""
+    """The base of every error that Knocker raises. `name` is its word in every language."""
 
     name = "unknown"
+    code = 0
 
     def __str__(self) -> str:
         # KeyError would show the repr of its sentence.
@@ -20,67 +19,67 @@ class Error(Exception):
 class InvalidArgument(Error, ValueError):
     """A mistake in the call. Nothing was written."""
 
-    name = "invalid_argument"
+    code = _native.KNOCKER_INVALID_ARGUMENT
 
 
 class UnknownEndpoint(Error, KeyError):
     """No endpoint has this name."""
 
-    name = "unknown_endpoint"
+    code = _native.KNOCKER_UNKNOWN_ENDPOINT
 
 
 class UnknownEvent(Error, KeyError):
     """No event has this id."""
 
-    name = "unknown_event"
+    code = _native.KNOCKER_UNKNOWN_EVENT
 
 
 class UnknownDelivery(Error, KeyError):
     """No delivery has this id."""
 
-    name = "unknown_delivery"
+    code = _native.KNOCKER_UNKNOWN_DELIVERY
 
 
 class WrongStatus(Error, ValueError):
     """The act is not allowed from the event's status, which the text names."""
 
-    name = "wrong_status"
+    code = _native.KNOCKER_WRONG_STATUS
 
 
 class Busy(Error):
     """Another writer held the file, or this handle, for longer than busy_timeout_ms."""
 
-    name = "busy"
+    code = _native.KNOCKER_BUSY
 
 
 class StorageError(Error):
     """The disk is full, the file read-only or no database, or an I/O error."""
 
-    name = "storage"
+    code = _native.KNOCKER_STORAGE
 
 
 class CorruptError(Error):
     """The file is damaged."""
 
-    name = "corrupt"
+    code = _native.KNOCKER_CORRUPT
 
 
 class Closed(Error):
     """The handle is closed, or the handler of this tx has returned."""
 
-    name = "closed"
+    code = _native.KNOCKER_CLOSED
 
 
 class LeaseLost(Error):
     """Another worker claimed this job since; nothing of this work was kept."""
 
-    name = "lease_lost"
+    code = _native.KNOCKER_LEASE_LOST
 
 
 class SqlError(Error):
     """A handler's own statement failed; the text is SQLite's."""
 
-    name = "sql"
+    code = _native.KNOCKER_SQL
 
 
 class RetryAfter(Exception):
@@ -102,17 +101,7 @@ class Dead(Exception):
     """Raised in a handler: roll back; the event is dead at once, for `reason`."""
 
 
-BY_CODE: dict[int, type[Error]] = {
-    _native.KNOCKER_INVALID_ARGUMENT: InvalidArgument,
-    _native.KNOCKER_UNKNOWN_ENDPOINT: UnknownEndpoint,
-    _native.KNOCKER_UNKNOWN_EVENT: UnknownEvent,
-    _native.KNOCKER_UNKNOWN_DELIVERY: UnknownDelivery,
-    _native.KNOCKER_WRONG_STATUS: WrongStatus,
-    _native.KNOCKER_BUSY: Busy,
-    _native.KNOCKER_STORAGE: StorageError,
-    _native.KNOCKER_CORRUPT: CorruptError,
-    _native.KNOCKER_CLOSED: Closed,
-    _native.KNOCKER_LEASE_LOST: LeaseLost,
-    _native.KNOCKER_SQL: SqlError,
-}
+BY_CODE = {kind.code: kind for kind in Error.__subclasses__()}
+for _kind in BY_CODE.values():
+    _kind.name = _native.knocker_error_name(_kind.code)
 _native.set_errors(BY_CODE)

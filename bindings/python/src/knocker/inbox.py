@@ -6,19 +6,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import importlib.util
 import os
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import _native, rows
-from .errors import BY_CODE, Closed, Error, InvalidArgument, StorageError
+from . import _native, retention, rows
+from .errors import BY_CODE, Closed, Error, InvalidArgument
 from .operators import Operators
-from .provider import KeyFunction, Provider, ProviderRequest, Registered, read_key
+from .provider import KeyFunction, Provider, Registered, Registry
+from .receiver import Receiver, request_of
 from .requests import (
     Body,
     Headers,
@@ -27,44 +27,25 @@ from .requests import (
     Request,
     Scheme,
     count,
-    ingest_members,
     milliseconds,
     object_json,
     provider_members,
-    receive_members,
     texts_json,
 )
+from .retention import RetentionPolicy
+from .sqlite import require_one
+from .turns import Turns
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from .requests import EndpointOptions, IngestOptions
+    from .requests import EndpointOptions
     from .worker import Handler, Worker, WorkerOptions
 
 # The handlers that this thread or task is inside of, as (handle, its tx), outermost first.
 inside: contextvars.ContextVar[tuple[tuple[Inbox, Any], ...]] = contextvars.ContextVar(
     "knocker_inside", default=()
 )
-
-RESULT = rows.Kind(rows.IngestResult)
-
-
-@cache
-def _refuse_second_sqlite() -> str | None:
-    """Two copies of SQLite in one process drop each other's locks on a file, so there
-    must be one. Returns what is wrong.
-    """
-    found = importlib.util.find_spec("_sqlite3")
-    if found is None:
-        return None
-    same = _native.same_sqlite(found.origin if found.has_location else None)
-    if same > 0:
-        return None
-    return (
-        "this Python's own sqlite3 module uses another copy of SQLite than Knocker does, "
-        "and two copies in one process damage a file: use a Python that is linked to the "
-        "system's libsqlite3"
-    )
 
 
 class Endpoint:
@@ -106,21 +87,21 @@ class Endpoint:
         )
 
 
-class Inbox(Operators):
+class Inbox(Operators, Receiver):
     """An open file; made by `knocker.open`. It may be shared between threads."""
 
-    def __init__(self, options: dict[str, Any], queue_name: str) -> None:
-        if wrong := _refuse_second_sqlite():
-            raise StorageError(wrong)
+    def __init__(
+        self, options: dict[str, Any], queue_name: str, clock: float | None
+    ) -> None:
+        require_one()
         self._capsule = _native.knocker_open(options)
         self._queue_name = queue_name
-        self._externals: dict[str, Registered] = {}
-        self._keys: dict[str, tuple[KeyFunction | None, KeyFunction | None]] = {}
+        self._clock = clock
+        self._registry = Registry()
         self._handlers: dict[tuple[str, str | None], Handler] = {}
         self._workers: dict[str, Worker] = {}
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
-        self._turns: dict[asyncio.AbstractEventLoop, list[tuple[Request, Turn]]] = {}
+        self._turns = Turns(self.receive_many)
 
     def __enter__(self) -> Self:
         return self
@@ -138,13 +119,9 @@ class Inbox(Operators):
         handle = self._handle
         for worker in list(self._workers.values()):
             worker.handle_closes()
-        if self._pool:
-            self._pool.shutdown()
-            self._pool = None
-        try:
+        self._turns.close()
+        with suppress(Closed):
             _native.close_handle(handle)
-        except Closed:
-            pass
 
     @property
     def _handle(self) -> _native.Handle:
@@ -164,6 +141,7 @@ class Inbox(Operators):
     def set_clock(self, seconds: float | None) -> None:
         """For tests: this handle's clock stands at `seconds`; None returns to the system's."""
         _native.knocker_clock_set(self._capsule, milliseconds("seconds", seconds))
+        self._clock = seconds
 
     # -- endpoints
 
@@ -227,10 +205,7 @@ class Inbox(Operators):
             }
         with self._lock:
             number = _native.knocker_endpoint_add(self._handle, members)
-            self._keys[name] = (delivery_key, event_key)
-            self._externals.pop(name, None)
-            if registered:
-                self._externals[name] = registered
+            self._registry.put(name, registered, delivery_key, event_key)
         return number
 
     def provider_versions(self) -> dict[str, str]:
@@ -239,67 +214,37 @@ class Inbox(Operators):
 
     # -- receiving
 
-    def request_members(self, request: Request) -> dict[str, Any]:
-        """A request for C, with what this process's functions say of it."""
-        members = receive_members(**request)
-        endpoint = request["endpoint"]
-        external = self._externals.get(endpoint)
-        delivery_key, event_key = self._keys.get(endpoint, (None, None))
-        if external or delivery_key or event_key:
-            seen = ProviderRequest(
-                members["method"],
-                request.get("headers"),
-                request.get("query"),
-                members["body"],
-            )
-            if members["provider_delivery_id"] is None:
-                members["provider_delivery_id"] = read_key(endpoint, delivery_key, seen)
-            if members["provider_event_id"] is None:
-                members["provider_event_id"] = read_key(endpoint, event_key, seen)
-            if external and "verdict" not in members:
-                members |= external.judge(seen)
-        return members
+    def _receive(self, members: dict[str, Any]) -> list[dict[str, Any]]:
+        return _native.knocker_receive(self._handle, members)
 
-    def receive(
-        self,
-        endpoint: str,
-        body: Body = None,
-        headers: Headers = None,
-        query: Query = None,
-        **options: Unpack[ReceiveOptions],
-    ) -> rows.IngestResult:
-        """Verifies, stores, deduplicates and queues a request in one commit.
-
-        A rejected request is a result.
-        """
-        members = self.request_members(
-            request_of(endpoint, body, headers, query, options)
-        )
-        return RESULT.of(_native.knocker_receive(self._handle, members)[0])
+    def _ingest(self, members: dict[str, Any]) -> list[dict[str, Any]]:
+        return _native.knocker_ingest(self._handle, members)
 
     def receive_many(
         self, requests: Iterable[Request]
-    ) -> list[rows.IngestResult | Error]:
+    ) -> list[rows.IngestResult | Exception]:
         """Receives 1 to 1000 requests in one commit.
 
         In place of a bad one stands its error, not raised.
         """
-        results: list[rows.IngestResult | Error] = []
-        good: list[dict[str, Any]] = []
+        results: list[rows.IngestResult | Exception] = []
+        good: dict[int, dict[str, Any]] = {}
         for request in requests:
             try:
-                good.append(self.request_members(request))
+                members = self._registry.members(request)
+                _native.check_request(members)
+                good[len(results)] = members
                 results.append(_PENDING)
-            except Error as error:
+            except Exception as error:  # noqa: BLE001 - it is this request's alone
                 results.append(error)
-        received = iter(
-            _native.knocker_receive_many(self._handle, good)
-            if good or not results
-            else ()
-        )
-        return [
-            _one_of_many(next(received)) if one is _PENDING else one for one in results
-        ]
+        if good or not results:
+            received = _native.knocker_receive_many(self._handle, list(good.values()))
+            for index, row in zip(good, received):
+                code, text = row.pop("error_code"), row.pop("error")
+                results[index] = (
+                    BY_CODE[code](text) if code else rows.one(rows.IngestResult, [row])
+                )
+        return results
 
     async def receive_async(
         self,
@@ -311,49 +256,12 @@ class Inbox(Operators):
     ) -> rows.IngestResult:
         """As `receive`; what arrives in one turn of the event loop is received in one
         commit, on another thread.
+
+        Cancelled in that very turn it is not received; later it may have been.
         """
+        _ = self._handle
         request = request_of(endpoint, body, headers, query, options)
-        loop = asyncio.get_running_loop()
-        answer: Turn = loop.create_future()
-        with self._lock:
-            if loop not in self._turns:
-                self._turns[loop] = []
-                loop.call_soon(self._turn, loop)
-            self._turns[loop].append((request, answer))
-        return await answer
-
-    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        with self._lock:
-            waiting = self._turns.pop(loop)
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(4, thread_name_prefix="knocker-receive")
-            pool = self._pool
-        for start in range(0, len(waiting), 1000):
-            self._hand_over(loop, pool, waiting[start : start + 1000])
-
-    def _hand_over(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        pool: ThreadPoolExecutor,
-        part: list[tuple[Request, Turn]],
-    ) -> None:
-        def answer(done: Future[list[rows.IngestResult | Error]]) -> None:
-            loop.call_soon_threadsafe(_answer, done, [turn for _, turn in part])
-
-        requests = [request for request, _ in part]
-        pool.submit(self.receive_many, requests).add_done_callback(answer)
-
-    def ingest(
-        self,
-        endpoint: str,
-        body: Body = None,
-        headers: Headers = None,
-        query: Query = None,
-        **options: Unpack[IngestOptions],
-    ) -> rows.IngestResult:
-        """The trusted door: the caller states `signature_valid`; None is "not checked"."""
-        members = ingest_members(endpoint, body, headers, query, **options)
-        return RESULT.of(_native.knocker_ingest(self._handle, members)[0])
+        return await self._turns.receive(request)
 
     # -- handlers and workers
 
@@ -423,6 +331,19 @@ class Inbox(Operators):
         worker = self._worker(worker_id, options)
         return worker.drain(count("max_jobs", max_jobs) or None)
 
+    async def run_retention(
+        self, policy: RetentionPolicy, *, stop_event: asyncio.Event | None = None
+    ) -> None:
+        """Prunes by the policy until `stop_event` is set.
+
+        Many processes may run it on one file: each interval is pruned once.
+        """
+        stop = stop_event or asyncio.Event()
+        await retention.run(self._handle, self._now, policy, stop)
+
+    def _now(self) -> float:
+        return time.time() if self._clock is None else self._clock
+
     def worker_states(self) -> list[rows.WorkerState]:
         """The workers that this handle has run, as they are now."""
         return [worker.state() for worker in list(self._workers.values())]
@@ -433,28 +354,7 @@ class Inbox(Operators):
         return Worker(self, self._handle, self._handlers, worker_id, **options)
 
 
-Turn = asyncio.Future[rows.IngestResult]
 _PENDING = Error("not received yet")
-
-
-def _one_of_many(row: dict[str, Any]) -> rows.IngestResult | Error:
-    code, text = row.pop("error_code"), row.pop("error")
-    return BY_CODE[code](text) if code else RESULT.of(row)
-
-
-def _answer(done: Future[list[rows.IngestResult | Error]], answers: list[Turn]) -> None:
-    """Runs on the event loop: every caller gets its own result or error, unless it was
-    cancelled.
-    """
-    error = done.exception()
-    results = [error] * len(answers) if error else done.result()
-    for answer, result in zip(answers, results):
-        if answer.cancelled():
-            continue
-        if isinstance(result, BaseException):
-            answer.set_exception(result)
-        else:
-            answer.set_result(result)
 
 
 def _check_type(event_type: object) -> None:
@@ -462,18 +362,6 @@ def _check_type(event_type: object) -> None:
         raise InvalidArgument(
             f"event_type must be a text, not {type(event_type).__name__}"
         )
-
-
-def request_of(
-    endpoint: str, body: Body, headers: Headers, query: Query, options: ReceiveOptions
-) -> Request:
-    return {
-        "endpoint": endpoint,
-        "body": body,
-        "headers": headers,
-        "query": query,
-        **options,
-    }
 
 
 def open(
@@ -492,10 +380,14 @@ def open(
     orphan_bytes: int | None = None,
     orphan_rows: int | None = None,
     settle_full: bool = False,
+    existing: bool = False,
     clock: float | None = None,
     seed: int | None = None,
 ) -> Inbox:
-    """Opens or creates a file. `max_body_bytes=0` is no limit; `clock` and `seed` are for tests."""
+    """Opens a file, and creates it unless it must be `existing`.
+
+    `max_body_bytes=0` is no limit; `clock` and `seed` are for tests.
+    """
     levels = {"full": _native.KNOCKER_SYNC_FULL, "normal": _native.KNOCKER_SYNC_NORMAL}
     if synchronous not in levels:
         raise InvalidArgument(f"synchronous is {synchronous!r}, not 'full' or 'normal'")
@@ -517,7 +409,8 @@ def open(
         "orphan_bytes": count("orphan_bytes", orphan_bytes),
         "orphan_rows": count("orphan_rows", orphan_rows),
         "thread_bound": 1,
+        "existing": int(existing),
         "clock_ms": milliseconds("clock", clock),
         "seed": count("seed", seed),
     }
-    return Inbox(options, queue_name)
+    return Inbox(options, queue_name, clock)

@@ -13,7 +13,14 @@ from urllib.parse import parse_qsl
 
 from . import _native
 from .errors import InvalidArgument
-from .requests import Body, Headers, Query, body_bytes, header_pairs, texts_json
+from .requests import (
+    Headers,
+    Query,
+    Request,
+    header_pairs,
+    receive_members,
+    texts_json,
+)
 
 log = logging.getLogger("knocker")
 
@@ -26,9 +33,11 @@ def _plain_name(name: str) -> str:
 class ProviderRequest:
     """A request as it was received, before anything is known of it."""
 
-    def __init__(self, method: str, headers: Headers, query: Query, body: Body) -> None:
+    def __init__(
+        self, method: str, headers: Headers, query: Query, body: bytes | None
+    ) -> None:
         self.method = method
-        self.body = body_bytes(body) or b""
+        self.body = body or b""
         self.headers: dict[str, str] = {}
         self._plain: dict[str, str] = {}
         for name, value in header_pairs(headers):
@@ -191,15 +200,55 @@ class Registered:
             return ProviderResult.reject(text).members()
 
 
-def read_key(
-    endpoint: str, function: KeyFunction | None, request: ProviderRequest
-) -> str | None:
-    """What an application's key function reads.
+NOTHING: tuple[Registered | None, KeyFunction | None, KeyFunction | None]
+NOTHING = (None, None, None)
 
-    One that fails reads nothing: no receipt may be lost by it.
-    """
+
+class Registry:
+    """What this process alone knows of its endpoints: their provider objects and functions."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Any] = {}
+
+    def put(
+        self,
+        endpoint: str,
+        provider: Registered | None,
+        delivery_key: KeyFunction | None,
+        event_key: KeyFunction | None,
+    ) -> None:
+        self._of[endpoint] = (provider, delivery_key, event_key)
+
+    def members(self, request: Request) -> dict[str, Any]:
+        """A request for C, with what the functions say of it."""
+        members = receive_members(**request)
+        endpoint = str(request["endpoint"])
+        provider, delivery_key, event_key = self._of.get(endpoint, NOTHING)
+        if not (provider or delivery_key or event_key):
+            return members
+        seen = ProviderRequest(
+            members["method"],
+            request.get("headers"),
+            request.get("query"),
+            members["body"],
+        )
+        for name, function in (
+            ("provider_delivery_id", delivery_key),
+            ("provider_event_id", event_key),
+        ):
+            if members[name] is None and function:
+                members[name] = _read_key(endpoint, function, seen)
+        if provider and "verdict" not in members:
+            members |= provider.judge(seen)
+        return members
+
+
+def _read_key(
+    endpoint: str, function: KeyFunction, request: ProviderRequest
+) -> str | None:
+    """One that fails reads nothing: no receipt may be lost by it."""
     try:
-        return readable_id(function(request)) if function else None
+        return readable_id(function(request))
     except Exception:
         log.warning("a key function of endpoint %r failed", endpoint, exc_info=True)
         return None

@@ -5,7 +5,7 @@ its sender.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from . import _native, rows
 from .requests import (
@@ -20,8 +20,45 @@ from .requests import (
     texts_json,
 )
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class BareRequest(TypedDict, total=False):
+    """A request that goes to no endpoint."""
+
+    secrets: Sequence[str] | None
+    body: Body
+    headers: Headers
+    query: Query
+    method: str
+    options: Mapping[str, Any] | None
+
 
 def verify(
+    provider: str | Scheme, *, now: float | None = None, **request: Unpack[BareRequest]
+) -> rows.Verification:
+    """Checks a request against a built-in provider or a scheme.
+
+    `now` is the system's clock by default.
+    """
+    found = _native.knocker_verify(
+        _members(provider, **request), milliseconds("now", now)
+    )
+    return rows.one(rows.Verification, found)
+
+
+def sign(
+    provider: str | Scheme, *, now: float | None = None, **request: Unpack[BareRequest]
+) -> dict[str, str]:
+    """The headers that the provider would send with this request, signed with the first secret."""
+    found = _native.knocker_sign(
+        _members(provider, **request), milliseconds("now", now)
+    )
+    return {row["name"]: row["value"] for row in found}
+
+
+def _members(
     provider: str | Scheme,
     *,
     secrets: Sequence[str] | None = None,
@@ -30,46 +67,6 @@ def verify(
     query: Query = None,
     method: str = "POST",
     options: Mapping[str, Any] | None = None,
-    now: float | None = None,
-) -> rows.Verification:
-    """Checks a request against a built-in provider or a scheme, without any file.
-
-    `now` is the system's clock by default.
-    """
-    found = _native.knocker_verify(
-        _pure(provider, secrets, body, headers, query, method, options),
-        milliseconds("now", now),
-    )
-    return rows.Kind(rows.Verification).of(found[0])
-
-
-def sign(
-    provider: str | Scheme,
-    *,
-    secrets: Sequence[str],
-    body: Body = None,
-    headers: Headers = None,
-    query: Query = None,
-    method: str = "POST",
-    options: Mapping[str, Any] | None = None,
-    now: float | None = None,
-) -> dict[str, str]:
-    """The headers that the provider would send with this request, signed with the first secret."""
-    found = _native.knocker_sign(
-        _pure(provider, secrets, body, headers, query, method, options),
-        milliseconds("now", now),
-    )
-    return {row["name"]: row["value"] for row in found}
-
-
-def _pure(
-    provider: str | Scheme,
-    secrets: Sequence[str] | None,
-    body: Body,
-    headers: Headers,
-    query: Query,
-    method: str,
-    options: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     return {
         **http_members(body, headers, query, method),

@@ -139,13 +139,13 @@ def object_json(name: str, value: Mapping[str, Any] | None) -> str | None:
         raise InvalidArgument(f"{name}: {error}") from error
 
 
-def page_members(page: Page) -> dict[str, Any]:
-    if unknown := sorted(set(page) - {"since", "limit", "before_id"}):
-        raise TypeError(f"unexpected keyword argument {unknown[0]!r}")
+def page_members(
+    since: int | None = None, limit: int | None = None, before_id: int | None = None
+) -> dict[str, Any]:
     return {
-        "since_s": page.get("since") or 0,
-        "limit": count("limit", page.get("limit")),
-        "before_id": count("before_id", page.get("before_id")),
+        "since_s": since or 0,
+        "limit": count("limit", limit),
+        "before_id": count("before_id", before_id),
     }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from . import _native
 from .errors import Closed
@@ -221,48 +221,40 @@ class WorkerState:
     last_error: str | None
 
 
-def _lines(text: str | bytes | None) -> dict[str, str]:
-    decoded = text.decode() if isinstance(text, bytes) else text or ""
-    pairs = (line.partition(":") for line in decoded.split("\n") if line)
+def _lines(text: str | None) -> dict[str, str]:
+    pairs = (line.partition(":") for line in (text or "").split("\n") if line)
     return {name: value.strip() for name, _, value in pairs}
+
+
+def _json(text: str | None) -> Json:
+    return json.loads(text or "{}")  # type: ignore[no-any-return]
 
 
 def _boolean(value: int | None) -> bool | None:
     return None if value is None else value != 0
 
 
-def _bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value
-
-
 # How a column becomes a field where the two differ: its field's name, and a function.
 _CONVERSIONS: dict[str, Any] = {
-    "headers_json": ("headers", lambda text: json.loads(text or "{}")),
-    "query_json": ("query", lambda text: json.loads(text or "{}")),
+    "headers_json": ("headers", _json),
+    "query_json": ("query", _json),
     "response_headers": ("response_headers", _lines),
-    "response_body": ("response_body", _bytes),
-    **{
-        name: (name, _boolean)
-        for name in ("duplicate", "valid", "signature_valid", "enabled", "paused")
-    },
+    "duplicate": ("duplicate", _boolean),
+    "valid": ("valid", _boolean),
+    "signature_valid": ("signature_valid", _boolean),
+    "enabled": ("enabled", _boolean),
+    "paused": ("paused", _boolean),
 }
 
 
-class Kind(Generic[T]):
-    """Makes objects of one class out of rows."""
+def one(made: type[T], found: list[Json], **more: Any) -> T:
+    """The first of C's rows as an object."""
+    row = found[0]
+    for column, (name, convert) in _CONVERSIONS.items():
+        if column in row:
+            more[name] = convert(row.pop(column))
+    return made(**row, **more)
 
-    def __init__(
-        self, made: type[T], number: int = 0, without: tuple[str, ...] = ()
-    ) -> None:
-        self.made = made
-        self.number = number
-        self.without = without
 
-    def of(self, row: Json, **more: Any) -> T:
-        for column, (name, convert) in _CONVERSIONS.items():
-            if column in row:
-                more[name] = convert(row.pop(column))
-        return self.made(**row, **more)
-
-    def all(self, rows: list[Json]) -> list[T]:
-        return [self.of(row) for row in rows]
+def many(made: type[T], found: list[Json]) -> list[T]:
+    return [one(made, [row]) for row in found]

@@ -27,65 +27,40 @@ from .errors import (
     RetryAfter,
     SqlError,
 )
-from .inbox import RESULT, Inbox, inside, request_of
-from .operators import EVENT, tuple_or_list
+from .inbox import Inbox, inside
 from .provider import log
-from .requests import Body, Headers, Query, ingest_members, texts_json
+from .receiver import Receiver
+from .requests import texts_json
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from .requests import IngestOptions, ReceiveOptions
+    from .provider import Registry
 
 _numbers = itertools.count(1)
 
 
-class Tx:
+class Tx(Receiver):
     """A handler's transaction: what is written through it commits with the event's
     `handled`, or not at all.
     """
 
-    __slots__ = ("_inbox", "_work", "active")
-
-    def __init__(self, inbox: Inbox, work: _native.Work) -> None:
-        self._inbox = inbox
+    def __init__(self, registry: Registry, work: _native.Work) -> None:
+        self._registry = registry
         self._work = work
         self.active = True
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> rows.Changes:
         """Runs one statement; `?` are bound in order."""
-        return rows.Changes(
-            *_native.knocker_execute(self._work, sql, tuple_or_list(parameters))
-        )
+        return rows.Changes(*_native.knocker_execute(self._work, sql, parameters))
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Runs one statement and returns its rows, as dicts by column."""
-        return _native.knocker_query(self._work, sql, tuple_or_list(parameters))
+        return _native.knocker_query(self._work, sql, parameters)
 
-    def receive(
-        self,
-        endpoint: str,
-        body: Body = None,
-        headers: Headers = None,
-        query: Query = None,
-        **options: Unpack[ReceiveOptions],
-    ) -> rows.IngestResult:
-        """As `Inbox.receive`, in this transaction."""
-        request = request_of(endpoint, body, headers, query, options)
-        members = self._inbox.request_members(request)
-        return RESULT.of(_native.knocker_work_receive(self._work, members)[0])
+    def _receive(self, members: dict[str, Any]) -> list[dict[str, Any]]:
+        return _native.knocker_work_receive(self._work, members)
 
-    def ingest(
-        self,
-        endpoint: str,
-        body: Body = None,
-        headers: Headers = None,
-        query: Query = None,
-        **options: Unpack[IngestOptions],
-    ) -> rows.IngestResult:
-        """As `Inbox.ingest`, in this transaction."""
-        members = ingest_members(endpoint, body, headers, query, **options)
-        return RESULT.of(_native.knocker_work_ingest(self._work, members)[0])
+    def _ingest(self, members: dict[str, Any]) -> list[dict[str, Any]]:
+        return _native.knocker_work_ingest(self._work, members)
 
 
 Handler = Callable[[rows.Event, Tx], Any]
@@ -97,12 +72,14 @@ class WorkerOptions(TypedDict, total=False):
     """What a worker serves.
 
     With `missing="leave"` it claims only endpoints that it has a handler for.
+    `handler_timeout_s` is refused: Python cannot end a function that runs on a thread.
     """
 
     queues: Sequence[str] | None
     endpoints: Sequence[str] | None
     missing: Literal["dead", "leave"]
     on_dead: OnDead | None
+    handler_timeout_s: None
 
 
 @contextmanager
@@ -167,11 +144,18 @@ class Worker:
         endpoints: Sequence[str] | None = None,
         missing: Literal["dead", "leave"] = "dead",
         on_dead: OnDead | None = None,
+        handler_timeout_s: None = None,
     ) -> None:
         if missing not in ("dead", "leave"):
             raise InvalidArgument(f"missing is {missing!r}, not 'dead' or 'leave'")
         if isinstance(endpoints, str):
             raise InvalidArgument("endpoints must be a list of texts, not str")
+        if handler_timeout_s is not None:
+            raise InvalidArgument(
+                "handler_timeout_s: Python cannot end a function that runs on a thread: "
+                "give a timeout to what the handler calls; a handler that hangs has its "
+                "transaction ended and its event handled by another worker after the lease"
+            )
         self.inbox = inbox
         self.handle = handle
         self.handlers = handlers
@@ -244,18 +228,22 @@ class Worker:
         return recorded
 
     def _run_job(self, job: dict[str, Any]) -> bool:
+        if job["died"]:
+            self._tell_death(job["event_id"])
+            return False
         work = _native.knocker_work_begin(self.handle, job["job_id"], job["claim"])
         if work is None:
             return False
         self.current_event_id = job["event_id"]
         try:
-            event = EVENT.of(_native.knocker_work_event(work)[0], _work=work)
+            found = _native.knocker_work_event(work)
+            event = rows.one(rows.Event, found, _work=work)
             handler = self.handlers.get(
                 (event.endpoint, event.event_type)
             ) or self.handlers.get((event.endpoint, None))
             outcome: Outcome = (_native.KNOCKER_NO_HANDLER, None, 0)
             if handler:
-                tx = Tx(self.inbox, work)
+                tx = Tx(self.inbox._registry, work)
                 with _marked(self.inbox, tx):
                     outcome = _outcome(handler, event, tx)
         except BaseException:
@@ -281,13 +269,18 @@ class Worker:
                 return False
             # What the handler wrote could not be committed, and that was recorded as its failure.
             status = self._event(event.id).status
-        if status == "dead" and self.on_dead:
-            dead = self._event(event.id)
-            self.on_dead(dead, dead.last_error)
+        if status == "dead":
+            self._tell_death(event.id)
         return True
 
+    def _tell_death(self, event_id: int) -> None:
+        if self.on_dead:
+            dead = self._event(event_id)
+            self.on_dead(dead, dead.last_error)
+
     def _event(self, event_id: int) -> rows.Event:
-        return EVENT.of(_native.knocker_get(self.handle, EVENT.number, event_id)[0])
+        found = _native.knocker_get(self.handle, _native.KNOCKER_EVENT, event_id)
+        return rows.one(rows.Event, found)
 
     # -- many jobs
 
