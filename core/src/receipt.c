@@ -94,9 +94,13 @@ bool receipt_needs_row(inbox *in, const knocker_request *request, bool ingest)
 	return r == NULL;
 }
 
+/* An application's word counts for a provider of its own only, never for one that has a scheme here. */
 static int32_t receipt_by_application(receipt *r, knocker_error *error)
 {
 	const registration *known = r->registration;
+	bool named = receipt_names_provider(r->request);
+	const scheme *builtin = NULL;
+	int32_t rc = 0;
 
 	if (known && known->scheme)
 		return fail(error, KNOCKER_INVALID_ARGUMENT,
@@ -105,10 +109,16 @@ static int32_t receipt_by_application(receipt *r, knocker_error *error)
 	if (r->request->verdict == KNOCKER_UNCHECKED)
 		return fail(error, KNOCKER_INVALID_ARGUMENT,
 		            "verdict 3 (unchecked) is for ingest: receive verifies");
+	if (named && !bytes_starts(r->request->provider, "{"))
+		rc = scheme_builtin(r->request->provider, &builtin, error);
+	if (rc == 0 && named && (builtin || bytes_starts(r->request->provider, "{")))
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT,
+		          "provider '%.*s' verifies by its scheme: a verdict is for external providers",
+		          QUOTED(r->request->provider));
+	if (rc < 0)
+		return rc;
 	r->by_application = true;
-	r->provider = receipt_names_provider(r->request) ? r->request->provider
-	              : known                            ? known->provider
-	                                                 : bytes_of("");
+	r->provider = named ? r->request->provider : known ? known->provider : bytes_of("");
 	return 0;
 }
 
