@@ -316,18 +316,30 @@ static int32_t receipt_judge(inbox *in, receipt *r, knocker_error *error)
 	                     &r->verdict, error);
 }
 
-static int32_t receipt_texts(receipt *r, knocker_error *error)
+int32_t receipt_texts(receipt *r, const scheme *s, const scheme_keys *keys, knocker_error *error)
 {
 	int32_t rc;
 
+	buffer_free(&r->headers);
+	buffer_free(&r->query);
 	buffer_init(&r->headers, LIMIT_HEADERS * 7);
 	buffer_init(&r->query, LIMIT_QUERY * 7);
-	rc = request_headers_json(r->scheme, r->keys, r->request->headers, &r->headers, error);
+	rc = request_headers_json(s, keys, r->request->headers, &r->headers, error);
 	if (rc == 0)
-		rc = request_query_json(r->scheme, r->keys, r->request->query, &r->query, error);
+		rc = request_query_json(s, keys, r->request->query, &r->query, error);
 	if (rc == 0 && (r->headers.failed || r->query.failed))
 		rc = fail_memory(error);
 	return rc;
+}
+
+/* A credential is one for ingest too, where nothing is compared. */
+static int32_t receipt_redact(receipt *r, knocker_error *error)
+{
+	const registration *known = r->registration;
+
+	if (r->scheme || !known)
+		return receipt_texts(r, r->scheme, r->keys, error);
+	return receipt_texts(r, known->scheme, known->keys, error);
 }
 
 int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, bool ingest,
@@ -342,17 +354,15 @@ int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, b
 	if (rc == 0 && ingest && request->verdict == KNOCKER_BY_SCHEME)
 		rc = fail(error, KNOCKER_INVALID_ARGUMENT,
 		          "verdict is missing: ingest is told whether the request is valid");
-	if (rc == 0 && !ingest) {
+	if (rc == 0)
 		r->registration = registration_find(&in->registrations, request->endpoint);
+	if (rc == 0 && !ingest)
 		rc = receipt_verifier(r, reader, error);
-	}
 	if (rc == 0)
 		rc = receipt_judge(in, r, error);
 	if (rc == 0)
 		rc = receipt_ids(r, error);
-	if (rc == 0)
-		rc = receipt_texts(r, error);
-	return rc;
+	return rc < 0 ? rc : receipt_redact(r, error);
 }
 
 int64_t receipt_bytes(const receipt *r)

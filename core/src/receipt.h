@@ -40,6 +40,8 @@ bool receipt_needs_row(inbox *in, const knocker_request *request, bool ingest); 
                                                                                    must be given */
 /* In a transaction. The endpoint's row, which may have changed since, decides last. */
 int32_t receipt_store(inbox *in, db *d, receipt *r, receipt_dates *dates, knocker_error *error);
+/* Headers and query as they are stored, without what this scheme compares as a credential. */
+int32_t receipt_texts(receipt *r, const scheme *s, const scheme_keys *keys, knocker_error *error);
 void receipt_free(receipt *r);
 int64_t receipt_bytes(const receipt *r);
 

@@ -213,6 +213,18 @@ static int32_t receipt_refuse(inbox *in, db *d, receipt *r, const endpoint_row *
 	return receipt_orphan(in, d, r, &k, dates, error);
 }
 
+/* What is ingested for an endpoint that this process has not registered is redacted by its row. */
+static int32_t receipt_redact_by_row(receipt *r, const endpoint_row *row, knocker_error *error)
+{
+	const scheme *builtin = NULL;
+	int32_t rc = 0;
+
+	if (!r->ingest || r->registration || !row->provider.data)
+		return 0;
+	rc = scheme_builtin(row->provider, &builtin, error);
+	return rc < 0 || !builtin ? rc : receipt_texts(r, builtin, NULL, error);
+}
+
 int32_t receipt_store(inbox *in, db *d, receipt *r, receipt_dates *dates, knocker_error *error)
 {
 	endpoint_row row;
@@ -221,6 +233,8 @@ int32_t receipt_store(inbox *in, db *d, receipt *r, receipt_dates *dates, knocke
 
 	if (rc == 0)
 		rc = receipt_check_provider(r, &row, error);
+	if (rc == 0)
+		rc = receipt_redact_by_row(r, &row, error);
 	if (rc == 0)
 		rc = receipt_date(in, d, dates, error);
 	if (rc < 0)

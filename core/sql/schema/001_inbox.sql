@@ -1,4 +1,4 @@
--- The whole layout, and what each b-tree costs a receipt: docs/decisions/storage-layout.md.
+-- The whole layout, and what each b-tree costs a receipt: docs/decisions/0001-storage-layout.md.
 
 create table _knocker_meta (                        -- schema, floor, redated
 	key   text primary key not null,
