@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,3 +59,22 @@ def ingest(webhooks: knocker.Inbox, plain: knocker.Endpoint) -> Ingest:
         return event_id
 
     return make
+
+
+@pytest.fixture
+def second_sqlite(tmp_path: Path) -> str:
+    """The beginning of a program in a Python whose sqlite3 module has an SQLite of its own."""
+    source = tmp_path / "own_sqlite.c"
+    source.write_text('const char *sqlite3_libversion(void) { return "3.0"; }\n')
+    copy = tmp_path / "own_sqlite.so"
+    subprocess.run(["cc", "-shared", "-fPIC", source, "-o", copy], check=True)
+    return f"""
+import importlib.util
+import knocker
+real = importlib.util.find_spec
+def find(name, package=None):
+    if name == "_sqlite3":
+        return importlib.util.spec_from_file_location(name, {str(copy)!r})
+    return real(name, package)
+importlib.util.find_spec = find
+"""

@@ -15,6 +15,26 @@ import knocker
 CURATED = {"stripe", "github", "shopify", "slack", "standard-webhooks"}
 CURATED |= {"token-header", "bearer-token", "basic-auth"}
 
+FIELDS = {
+    knocker.IngestResult: "delivery_id event_id duplicate status_code",
+    knocker.Event: "id endpoint event_type provider_event_id provider_delivery_id"
+    " dedupe_key status attempt_count headers query body received_at handled_at"
+    " last_error",
+    knocker.Delivery: "id event_id endpoint event_type provider_event_id"
+    " provider_delivery_id dedupe_key method headers query body received_at"
+    " signature_valid signature_error",
+    knocker.PruneAudit: "id kind queue_name executed_at events_pruned"
+    " deliveries_pruned attempts_pruned live_jobs_pruned summary_json",
+    knocker.RetentionPolicy: "interval_s event_statuses event_older_than_s"
+    " event_limit orphan_deliveries_older_than_s orphan_deliveries_limit",
+    knocker.PruneEventsResult: "events_pruned attempts_pruned deliveries_pruned"
+    " live_jobs_pruned",
+    knocker.PruneDeliveriesResult: "deliveries_pruned",
+    knocker.WorkerState: "worker_id running current_event_id last_error",
+    knocker.ProviderResult: "valid signature_error provider_delivery_id"
+    " provider_event_id event_type",
+}
+
 
 @pytest.fixture
 def webhooks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
@@ -147,27 +167,28 @@ def test_ingest_is_the_trusted_door(webhooks: knocker.Inbox) -> None:
 def test_operators_look_and_act(webhooks: knocker.Inbox) -> None:
     webhooks.add_endpoint("x")
     webhooks.add_handler("x", lambda event, tx: None)
-    result = webhooks.ingest("x", b"1", signature_valid=True)
-    assert result.event_id is not None
-    number = result.event_id
-    event = webhooks.get_event(number)
+    for n in range(99):
+        webhooks.ingest("x", b"%d" % n, signature_valid=True)
+
+    event = webhooks.get_event(42)
     events = webhooks.list_events(limit=50)
-    delivery = webhooks.get_delivery(result.delivery_id)
+    delivery = webhooks.get_delivery(99)
     deliveries = webhooks.list_deliveries(limit=50)
-    assert events == [event] and deliveries == [delivery]
-    webhooks.ignore(number)
-    assert webhooks.get_event(number).status == "ignored"
-    webhooks.replay(number)
-    webhooks.drain()
-    assert webhooks.get_event(number).status == "handled"
-    webhooks.replay(number)
-    webhooks.ignore(number)
-    webhooks.requeue(number)
-    webhooks.drain()
-    webhooks.replay_delivery(result.delivery_id)
-    assert webhooks.drain() == [number]
+    assert (event.body, delivery.body) == (b"41", b"98")
+    assert [one.id for one in events] == list(range(99, 49, -1))
+    assert deliveries[0] == delivery and len(deliveries) == 50
+
+    webhooks.ignore(42)
+    assert webhooks.get_event(42).status == "ignored"
+    webhooks.replay(42)
+    assert webhooks.get_event(42).status == "received"
+    webhooks.ignore(42)
+    webhooks.requeue(42)
+    assert len(webhooks.drain()) == 99
+    webhooks.replay_delivery(99)
+    assert webhooks.drain() == [99]
     with pytest.raises(ValueError, match="handled"):
-        webhooks.ignore(number)
+        webhooks.ignore(42)
 
 
 def test_a_worker_runs_until_it_is_stopped(webhooks: knocker.Inbox) -> None:
@@ -205,3 +226,24 @@ def test_pruning_is_audited(webhooks: knocker.Inbox) -> None:
     assert orphans == knocker.PruneDeliveriesResult(0)
     assert [audit.kind for audit in audits] == ["prune_events"]
     assert len(webhooks.list_prune_audits()) == 2
+
+
+def test_retention_is_scheduled(webhooks: knocker.Inbox) -> None:
+    async def main() -> None:
+        stop = asyncio.Event()
+        policy = knocker.RetentionPolicy(
+            interval_s=3600,
+            event_older_than_s=7 * 24 * 60 * 60,
+            orphan_deliveries_older_than_s=24 * 60 * 60,
+        )
+        asyncio.get_running_loop().call_later(0.2, stop.set)
+        await webhooks.run_retention(policy, stop_event=stop)
+
+    asyncio.run(main())
+    kinds = {audit.kind for audit in webhooks.list_prune_audits()}
+    assert kinds == {"prune_events", "prune_orphan_deliveries"}
+
+
+@pytest.mark.parametrize("kind", FIELDS, ids=lambda kind: kind.__name__)
+def test_a_row_has_the_fields_of_the_page(kind: type) -> None:
+    assert set(FIELDS[kind].split()) <= set(kind.__match_args__)  # type: ignore[attr-defined]

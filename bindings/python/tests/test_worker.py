@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Ingest
 
 import knocker
+from knocker import _native
 
 
 def test_stopping_finishes_the_handler_in_hand_and_the_claimed_jobs(
@@ -223,3 +226,106 @@ def test_two_workers_share_the_events(webhooks: knocker.Inbox, ingest: Ingest) -
 
     asyncio.run(main())
     assert sorted(ran) == numbers
+
+
+def test_a_waiting_worker_sleeps_on_a_thread_of_its_own(
+    webhooks: knocker.Inbox, plain: knocker.Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, str]] = []
+
+    def watched(name: str) -> None:
+        call = getattr(_native, name)
+
+        def note(*arguments: Any) -> Any:
+            calls.append((name, threading.current_thread().name))
+            return call(*arguments)
+
+        monkeypatch.setattr(_native, name, note)
+
+    watched("knocker_claim")
+    watched("knocker_wait")
+    plain.handle()(lambda event, tx: None)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        release = threading.Event()
+        blocked = loop.run_in_executor(None, release.wait, 30)
+        worker = asyncio.create_task(webhooks.run_worker("w", max_jobs=1))
+        await asyncio.sleep(0.5)
+        assert len(calls) <= 4  # a claim, and waits that begin anew after a second
+        await plain.receive_async(b"")
+        assert await asyncio.wait_for(worker, 20) == 1
+        release.set()
+        await blocked
+
+    asyncio.run(main())
+    assert {name for name, _ in calls} == {"knocker_claim", "knocker_wait"}
+    assert {thread for _, thread in calls} == {"knocker w"}
+
+
+def test_a_handler_that_hangs_holds_nobody_up_for_longer_than_its_lease(
+    path: Path,
+) -> None:
+    hangs, go = threading.Event(), threading.Event()
+    caught: list[BaseException] = []
+    with knocker.open(path, visibility_timeout_s=0.3) as webhooks:
+        plain = webhooks.endpoint("plain")
+        number = plain.receive(b"").event_id
+
+        @plain.handle()
+        def hang(event: knocker.Event, tx: knocker.Tx) -> None:
+            tx.execute("create table if not exists notes(a)")
+            if not hangs.is_set():
+                hangs.set()
+                assert go.wait(30)
+                try:
+                    tx.execute("insert into notes values (1)")
+                except knocker.LeaseLost as error:
+                    caught.append(error)
+                    raise
+
+        first = threading.Thread(target=webhooks.drain)
+        first.start()
+        assert hangs.wait(10)
+        assert plain.receive(b"others go on").status_code == 204
+        while not webhooks.drain():
+            time.sleep(0.05)
+        go.set()
+        first.join()
+        assert len(caught) == 1
+        assert number is not None
+        webhooks.drain()
+        assert webhooks.read("select * from notes") == []
+        assert {event.status for event in webhooks.list_events()} == {"handled"}
+
+
+def test_a_handlers_timeout_is_refused_with_the_reason(webhooks: knocker.Inbox) -> None:
+    with pytest.raises(knocker.InvalidArgument, match="Python cannot end a function"):
+        asyncio.run(webhooks.run_worker(handler_timeout_s=5))  # type: ignore[arg-type]
+
+
+def test_an_event_buried_by_the_claim_is_told(path: Path) -> None:
+    """Worker after worker is killed by it, which only a claim without an end can play."""
+    now = 1_700_000_000
+    told: list[tuple[int, str, str | None]] = []
+    ran: list[int] = []
+    with knocker.open(path, clock=now) as webhooks:
+        poison = webhooks.endpoint("x").receive(b"poison").event_id
+        webhooks.add_handler("x", lambda event, tx: ran.append(event.id))
+        for _ in range(5):
+            killed = {"worker_id": "killed", "count": 1}
+            (job,) = _native.knocker_claim(webhooks._capsule, killed)
+            assert (job["event_id"], job["died"]) == (poison, 0)
+            now += 61
+            webhooks.set_clock(now)
+        innocent = webhooks.receive("x", b"innocent").event_id
+
+        def on_dead(event: knocker.Event, error: str | None) -> None:
+            told.append((event.id, event.status, error))
+
+        assert webhooks.drain(on_dead=on_dead) == [innocent]
+        assert ran == [innocent]
+        assert poison is not None
+        error = webhooks.get_event(poison).last_error
+        assert error is not None and told == [(poison, "dead", error)]
