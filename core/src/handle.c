@@ -7,19 +7,32 @@
 
 #include "error.h"
 
+#define HANDLE_SHELLS 64 /* closed handles that are kept, of 20 KB each */
+
 static pthread_mutex_t handle_list_lock = PTHREAD_MUTEX_INITIALIZER;
 static knocker *handle_list;
-static _Atomic int64_t handle_forks;
+static _Atomic int64_t handle_forks, handle_closings;
 static pthread_once_t handle_once = PTHREAD_ONCE_INIT;
+
+static void handle_fork_begins(void)
+{
+	pthread_mutex_lock(&handle_list_lock);
+}
+
+static void handle_fork_ends(void)
+{
+	pthread_mutex_unlock(&handle_list_lock);
+}
 
 static void handle_forked(void)
 {
 	atomic_fetch_add(&handle_forks, 1);
+	handle_fork_ends();
 }
 
 static void handle_watch_forks(void)
 {
-	pthread_atfork(NULL, NULL, handle_forked);
+	pthread_atfork(handle_fork_begins, handle_fork_ends, handle_forked);
 }
 
 /* ---- entering and leaving ---- */
@@ -126,16 +139,32 @@ int32_t handle_request(const knocker_request *given, knocker_request *q, knocker
 	return rc;
 }
 
-/* A closed handle's shell, or a new one. */
+/* The shell that was closed longest ago, where enough of them were closed since that nobody can still
+ * mean it; else a new one. The list's lock is held. */
+static knocker *handle_oldest(int32_t *closed)
+{
+	knocker *k, *oldest = NULL;
+
+	for (*closed = 0, k = handle_list; k; k = k->next) {
+		if (atomic_load(&k->callers) || atomic_load(&k->open) || k->store != NULL)
+			continue;
+		++*closed;
+		if (!oldest || k->closed < oldest->closed)
+			oldest = k;
+	}
+	return oldest;
+}
+
 static knocker *handle_shell(void)
 {
+	int32_t closed;
 	knocker *k;
 
 	pthread_mutex_lock(&handle_list_lock);
-	for (k = handle_list;
-	     k && (atomic_load(&k->callers) || atomic_load(&k->open) || k->store != NULL); k = k->next)
-		;
-	if (!k && (k = memory_get(sizeof *k))) {
+	k = handle_oldest(&closed);
+	if (closed < HANDLE_SHELLS)
+		k = memory_get(sizeof *k);
+	if (k && closed < HANDLE_SHELLS) {
 		memset(k, 0, sizeof *k);
 		k->next = handle_list;
 		handle_list = k;
@@ -218,6 +247,26 @@ static int32_t handle_schema(knocker *k, const knocker_open_options *o, knocker_
 	return rc == 0 ? schema_migrate(writer, error) : rc;
 }
 
+/* SQLite keeps its locks by process and file. Beside a connection from before the fork a new one would
+ * take no lock of its own, and the parent, when it closes, would delete the WAL under it. So what is
+ * inherited is closed first; where it was in use at the fork, its file is not to be opened here. */
+static int32_t handle_disinherit(const char *file, knocker_error *error)
+{
+	int64_t forks = atomic_load(&handle_forks);
+	const knocker *k;
+	int32_t rc = 0;
+
+	pthread_mutex_lock(&handle_list_lock);
+	for (k = handle_list; k; k = k->next)
+		if (atomic_load(&k->open) && k->fork_generation != forks && !store_disinherit(k->store) &&
+		    file && strcmp(file, store_file(k->store)) == 0)
+			rc = fail(error, KNOCKER_CLOSED,
+			          "this process was forked while its parent used '%.150s': fork before that",
+			          file);
+	pthread_mutex_unlock(&handle_list_lock);
+	return rc;
+}
+
 static int32_t handle_store(knocker *k, const knocker_open_options *o, knocker_error *error)
 {
 	store_options so = {.path = o->path,
@@ -225,8 +274,12 @@ static int32_t handle_store(knocker *k, const knocker_open_options *o, knocker_e
 	                    .busy_timeout_ms = o->busy_timeout_ms ? o->busy_timeout_ms : 2500,
 	                    .max_readers = o->max_readers ? o->max_readers : 8,
 	                    .existing = o->existing != 0};
-	int32_t rc = store_open(&so, &k->store, error);
+	int32_t rc = handle_disinherit(NULL, error);
 
+	if (rc == 0)
+		rc = store_open(&so, &k->store, error);
+	if (rc == 0)
+		rc = handle_disinherit(store_file(k->store), error);
 	if (rc == 0)
 		rc = handle_schema(k, o, error);
 	if (rc < 0) {
@@ -298,6 +351,7 @@ int32_t handle_close(knocker *k, knocker_error *error)
 	store_close(k->store);
 	pthread_mutex_destroy(&k->lock);
 	k->store = NULL;
+	k->closed = atomic_fetch_add(&handle_closings, 1);
 	handle_leave(k);
 	return 0;
 }

@@ -8,8 +8,8 @@
 #include "work.h"
 
 struct knocker {
-	knocker *next; /* all that ever were; closed ones are used again, so that a stale pointer is an
-	                  error, never a crash */
+	knocker *next;  /* all that ever were: a pointer to a closed one is an error, never a crash */
+	int64_t closed; /* when, in the order of closings; the oldest is used again */
 	_Atomic bool open;
 	_Atomic int32_t callers; /* calls under way */
 	int64_t fork_generation;

@@ -386,3 +386,29 @@ void store_close(store *s)
 	memory_free((void *)(uintptr_t)s->options.init_sql.data);
 	memory_free(s);
 }
+
+const char *store_file(const store *s)
+{
+	return s->path;
+}
+
+/* Whoever held the lock at the fork does not exist here, and would never let go of it. */
+bool store_disinherit(store *s)
+{
+	bool unused;
+
+	if (!s->writer)
+		return true;
+	if (pthread_mutex_trylock(&s->lock) != 0)
+		return false;
+	unused = !s->held && s->idle_count == s->reader_count;
+	if (unused) {
+		while (s->idle_count > 0)
+			db_close(s->idle[--s->idle_count]);
+		s->reader_count = 0;
+		db_close(s->writer);
+		s->writer = NULL;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return unused;
+}
