@@ -328,7 +328,7 @@ const char *db_file(const db *d)
 	return file ? file : "";
 }
 
-int32_t db_wal(db *d, knocker_error *error)
+static int32_t db_wal_once(db *d, knocker_error *error)
 {
 	query *q;
 	int32_t rc = db_query(d, STMT_db_wal, NO_VALUES, &q, error);
@@ -338,6 +338,19 @@ int32_t db_wal(db *d, knocker_error *error)
 		          "the database cannot be put in WAL mode: it stays in mode '%.*s'",
 		          QUOTED(db_text(q, 0)));
 	db_done(q);
+	return rc;
+}
+
+/* Of two who change the mode at once SQLite tells one that it is busy, without asking how long it
+ * would wait. */
+int32_t db_wal(db *d, knocker_error *error)
+{
+	const struct timespec nap = {0, 1000000};
+	int64_t end_ms = clock_monotonic_ms() + d->busy_timeout_ms;
+	int32_t rc;
+
+	while ((rc = db_wal_once(d, error)) == KNOCKER_BUSY && clock_monotonic_ms() < end_ms)
+		nanosleep(&nap, NULL);
 	return rc;
 }
 

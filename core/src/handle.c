@@ -241,7 +241,9 @@ static int32_t handle_schema(knocker *k, const knocker_open_options *o, knocker_
 	if (o->existing && !db_table_exists(writer, "_knocker_meta"))
 		return fail(error, KNOCKER_STORAGE, "'%.*s' is a database without an inbox",
 		            QUOTED(o->path));
-	rc = db_wal(writer, error);
+	rc = schema_known(writer, error);
+	if (rc == 0)
+		rc = db_wal(writer, error);
 	if (rc == 0)
 		rc = db_synchronous(writer, k->full, error);
 	return rc == 0 ? schema_migrate(writer, error) : rc;

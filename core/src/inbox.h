@@ -73,6 +73,8 @@ int32_t endpoint_providers(knocker_rows **out, knocker_error *error);
 /* Brings the file's schema up to date, safely when several processes start at once. A newer schema
  * is KNOCKER_STORAGE. */
 int32_t schema_migrate(db *d, knocker_error *error);
+/* KNOCKER_STORAGE for a newer schema; before anything of the file is touched. */
+int32_t schema_known(db *d, knocker_error *error);
 /* For a connection of the application's: KNOCKER_STORAGE says that knocker_bootstrap() is due. */
 int32_t schema_check(db *d, knocker_error *error);
 /* In a transaction that is open already. */

@@ -22,6 +22,14 @@ static int32_t schema_too_new(int64_t version, knocker_error *error)
 		(long long)version, SCHEMA_VERSION);
 }
 
+int32_t schema_known(db *d, knocker_error *error)
+{
+	int64_t version;
+	int32_t rc = schema_version(d, &version, error);
+
+	return rc == 0 && version > SCHEMA_VERSION ? schema_too_new(version, error) : rc;
+}
+
 int32_t schema_apply(db *d, knocker_error *error)
 {
 	int64_t version;
