@@ -300,8 +300,12 @@ static inline pid_t child_start(int (*act)(void *), void *context)
 
 	fflush(NULL);
 	pid = fork();
-	if (pid == 0)
-		_exit(act(context));
+	if (pid == 0) {
+		int code = act(context);
+
+		fflush(stdout);
+		_exit(code);
+	}
 	return pid;
 }
 
