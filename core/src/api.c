@@ -184,6 +184,8 @@ int32_t knocker_list(knocker *k, const knocker_filter *filter, knocker_rows **ou
 	db *reader;
 	int32_t rc = handle_options("filter", filter, &f, sizeof f, error);
 
+	if (out)
+		*out = NULL;
 	if (rc == 0)
 		rc = api_reader(k, &reader, out, error);
 	if (rc < 0)
@@ -288,7 +290,7 @@ int32_t knocker_prune_events(knocker *k, const knocker_prune *prune, knocker_row
 		              (const knocker_value[]){INT(c.events), INT(c.attempts), INT(c.deliveries),
 		                                      INT(c.live_jobs)},
 		              error);
-	return rc;
+	return out ? rows_or_none(rc, out) : rc;
 }
 
 int32_t knocker_prune_orphan_deliveries(knocker *k, const knocker_prune *prune, knocker_rows **out,
@@ -304,7 +306,7 @@ int32_t knocker_prune_orphan_deliveries(knocker *k, const knocker_prune *prune, 
 		rc = rows_new("deliveries_pruned", out, error);
 	if (rc == 0)
 		rc = rows_add(*out, (const knocker_value[]){INT(c.deliveries)}, error);
-	return rc;
+	return out ? rows_or_none(rc, out) : rc;
 }
 
 static int32_t api_retain_rows(const prune_counts *e, const prune_counts *o, int64_t next_s,

@@ -119,6 +119,8 @@ int32_t knocker_work_event(knocker_work *w, knocker_rows **out, knocker_error *e
 	int32_t rc = out ? api_work_check(w, error)
 	                 : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
 
+	if (out)
+		*out = NULL;
 	if (rc < 0)
 		return rc;
 	rc = work_event(w, out, error);
@@ -126,25 +128,12 @@ int32_t knocker_work_event(knocker_work *w, knocker_rows **out, knocker_error *e
 	return rc;
 }
 
-static int32_t api_statement(knocker_bytes sql, const knocker_value *values, int32_t count,
-                             db_text_statement *s, knocker_error *error)
-{
-	*s = (db_text_statement){.sql = sql, .values = values, .count = count};
-	if (sql.data && sql.len < 0)
-		s->sql = bytes_of(sql.data);
-	if (count > 0 && !values)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "values is NULL, but count is %d", (int)count);
-	return 0;
-}
-
 int32_t knocker_execute(knocker_work *w, knocker_bytes sql, const knocker_value *values,
                         int32_t count, int64_t *changes, int64_t *last_id, knocker_error *error)
 {
-	db_text_statement s;
-	int32_t rc = api_statement(sql, values, count, &s, error);
+	const db_text_statement s = {.sql = handle_bytes(sql), .values = values, .count = count};
+	int32_t rc = api_work_check(w, error);
 
-	if (rc == 0)
-		rc = api_work_check(w, error);
 	if (rc < 0)
 		return rc;
 	rc = work_run(w, &s, NULL, changes, last_id, error);
@@ -155,12 +144,12 @@ int32_t knocker_execute(knocker_work *w, knocker_bytes sql, const knocker_value 
 int32_t knocker_query(knocker_work *w, knocker_bytes sql, const knocker_value *values,
                       int32_t count, knocker_rows **out, knocker_error *error)
 {
-	db_text_statement s;
-	int32_t rc = out ? api_statement(sql, values, count, &s, error)
+	const db_text_statement s = {.sql = handle_bytes(sql), .values = values, .count = count};
+	int32_t rc = out ? api_work_check(w, error)
 	                 : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
 
-	if (rc == 0)
-		rc = api_work_check(w, error);
+	if (out)
+		*out = NULL;
 	if (rc < 0)
 		return rc;
 	rc = work_run(w, &s, out, NULL, NULL, error);
@@ -175,6 +164,8 @@ static int32_t api_work_receive(knocker_work *w, const knocker_request *request,
 	int32_t rc = out ? handle_request(request, &q, error)
 	                 : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
 
+	if (out)
+		*out = NULL;
 	if (rc == 0)
 		rc = api_work_check(w, error);
 	if (rc < 0)

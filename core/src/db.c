@@ -94,7 +94,9 @@ static int32_t db_compile(db *d, enum statement s, sqlite3_stmt **out, knocker_e
 
 static int db_bind_one(sqlite3_stmt *statement, int at, const knocker_value *v)
 {
-	const char *data = v->bytes.data ? v->bytes.data : "";
+	knocker_bytes b = !v->bytes.data     ? (knocker_bytes){"", 0}
+	                  : v->bytes.len < 0 ? bytes_of(v->bytes.data)
+	                                     : v->bytes;
 
 	switch (v->type) {
 	case KNOCKER_INTEGER:
@@ -102,11 +104,10 @@ static int db_bind_one(sqlite3_stmt *statement, int at, const knocker_value *v)
 	case KNOCKER_REAL:
 		return sqlite3_bind_double(statement, at, v->real);
 	case KNOCKER_TEXT:
-		return sqlite3_bind_text64(statement, at, data, (sqlite3_uint64)v->bytes.len, SQLITE_STATIC,
+		return sqlite3_bind_text64(statement, at, b.data, (sqlite3_uint64)b.len, SQLITE_STATIC,
 		                           SQLITE_UTF8);
 	case KNOCKER_BLOB:
-		return sqlite3_bind_blob64(statement, at, data, (sqlite3_uint64)v->bytes.len,
-		                           SQLITE_STATIC);
+		return sqlite3_bind_blob64(statement, at, b.data, (sqlite3_uint64)b.len, SQLITE_STATIC);
 	default:
 		return sqlite3_bind_null(statement, at);
 	}

@@ -88,6 +88,21 @@ static int32_t db_text_fail(db *d, knocker_error *error)
 	return db_fail(d, rc, KNOCKER_SQL, error);
 }
 
+static int32_t db_text_check_values(const db_text_statement *s, knocker_error *error)
+{
+	int32_t i;
+
+	if (s->count > 0 && !s->values)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "values is NULL, but count is %d",
+		            (int)s->count);
+	for (i = 0; i < s->count; i++)
+		if (s->values[i].type < KNOCKER_NULL || s->values[i].type > KNOCKER_BLOB)
+			return fail(error, KNOCKER_INVALID_ARGUMENT,
+			            "value %d has type %lld: none of KNOCKER_NULL to KNOCKER_BLOB", (int)i + 1,
+			            (long long)s->values[i].type);
+	return 0;
+}
+
 /* Compiles exactly one statement with as many parameters as there are values. */
 static int32_t db_text_compile(db *d, const db_text_statement *s, sqlite3_stmt **out,
                                knocker_error *error)
@@ -147,6 +162,8 @@ int32_t db_text_run(db *d, const db_text_statement *s, knocker_rows **rows, int6
 
 	d->guarded = true;
 	d->refusal = NULL;
+	if (rc == 0)
+		rc = db_text_check_values(s, error);
 	if (rc == 0)
 		rc = db_text_compile(d, s, &statement, error);
 	if (rc == 0 && db_bind(statement, s->values, s->count) != SQLITE_OK)

@@ -74,6 +74,13 @@ static int32_t look_status_check(knocker_bytes status, knocker_error *error)
 	return fail(error, KNOCKER_INVALID_ARGUMENT, "no status is named '%.*s'", QUOTED(status));
 }
 
+static int32_t look_kind_check(knocker_bytes kind, knocker_error *error)
+{
+	if (bytes_is(kind, "prune_events") || bytes_is(kind, "prune_orphan_deliveries"))
+		return 0;
+	return fail(error, KNOCKER_INVALID_ARGUMENT, "no kind of audit is named '%.*s'", QUOTED(kind));
+}
+
 static int32_t look_filter_check(knocker_filter *f, knocker_error *error)
 {
 	int32_t rc = inbox_range_check("kind", f->kind, KNOCKER_EVENT, KNOCKER_AUDIT, error);
@@ -87,6 +94,8 @@ static int32_t look_filter_check(knocker_filter *f, knocker_error *error)
 	if (rc == 0)
 		rc = inbox_range_check("before_id", f->before_id, 0, INT64_MAX, error);
 	if (rc == 0)
+		rc = inbox_range_check("event_id", f->event_id, 0, INT64_MAX, error);
+	if (rc == 0)
 		rc = inbox_range_check("signature_valid", f->signature_valid, 0, 2, error);
 	if (rc == 0)
 		rc = inbox_range_check("orphaned", f->orphaned, 0, 2, error);
@@ -96,6 +105,8 @@ static int32_t look_filter_check(knocker_filter *f, knocker_error *error)
 		rc = inbox_text_check("event_type", &f->event_type, LIMIT_ID, error);
 	if (rc == 0 && f->status.data)
 		rc = look_status_check(f->status, error);
+	if (rc == 0 && f->audit_kind.data)
+		rc = look_kind_check(f->audit_kind, error);
 	if (rc == 0 && f->before_id == 0)
 		f->before_id = INT64_MAX;
 	return rc;

@@ -185,5 +185,5 @@ int32_t worker_result_row(const worker_result *result, knocker_rows **out, knock
 		                                                         : INT(result->due_ms / 1000),
 		                                      INT(result->attempt_count)},
 		              error);
-	return rc;
+	return rows_or_none(rc, out);
 }
