@@ -1,14 +1,14 @@
-/* No way around verification: every mixture of what the row says, what this process registered, what
- * the call brings and what the request carries. Where the row has a provider only a request that it
- * signed becomes an event. */
+/* No way around verification: every mixture of what the row says, what this process registered,
+ * what the call brings and what the request carries. Where the row has a provider only a request
+ * that it signed becomes an event. */
 #include <openssl/hmac.h>
 
 #include "hard_file.h"
 
 #define SECRET "whsec_of_the_test"
-#define ACME                                                                                        \
-	"{\"kind\":\"hmac\",\"alg\":\"sha256\",\"sig\":{\"from\":[\"header:x-acme\"],\"enc\":\"hex\"}," \
-	"\"signed\":[\"{body}\"],\"extract\":{\"event_id\":[\"json:id\"]}}"
+#define ACME                                                                       \
+	"{\"kind\":\"hmac\",\"alg\":\"sha256\",\"sig\":{\"from\":[\"header:x-acme\"]," \
+	"\"enc\":\"hex\"},\"signed\":[\"{body}\"],\"extract\":{\"event_id\":[\"json:id\"]}}"
 
 typedef enum { ROW_NONE, ROW_STRIPE, ROW_ACME, ROW_EXTERNAL, ROWS } row_kind;
 typedef enum { HERE_NOT, HERE_TOO, HERE_AS_NONE, HERES } here_kind;
