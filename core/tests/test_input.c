@@ -1,5 +1,6 @@
-/* Bad input at every member of every struct: a clear error that names the value, or what was asked for;
- * nothing half done, nothing crashes. And good input of the odd kind, which comes back as it went in. */
+/* Bad input at every member of every struct: a clear error that names the value, or what was asked
+ * for; nothing half done, nothing crashes. And good input of the odd kind, which comes back as it
+ * went in. */
 #include <stddef.h>
 
 #include "hard_file.h"
@@ -336,10 +337,9 @@ int main(void)
 	endpoint_named(k, "plain");
 	every_struct();
 	CHECK(raw_is_whole(file.path), "after all of that the file is whole");
-	CHECK(
-		ask("select count(*) from _knocker_endpoint where length(name) = 0 or instr(name, char(0)) > 0") ==
-			0,
-		"and holds no bad name");
+	CHECK(ask("select count(*) from _knocker_endpoint where length(name) = 0 "
+	          "or instr(name, char(0)) > 0") == 0,
+	      "and holds no bad name");
 	knocker_close(k, NULL);
 	file_end(&file);
 	return check_end("input");
