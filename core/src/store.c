@@ -207,11 +207,10 @@ void store_done(store *s, ticket *taken)
 	pthread_mutex_unlock(&s->lock);
 }
 
-void store_leave(store *s)
+void store_pass(store *s)
 {
 	const struct timespec pause = {0, 1000000};
 
-	db_checkpoint_if_due(s->writer);
 	if (clock_monotonic_ms() - s->burst_since_ms >= STORE_BURST_MS) {
 		nanosleep(&pause, NULL);
 		s->burst_since_ms = clock_monotonic_ms();
@@ -219,6 +218,12 @@ void store_leave(store *s)
 	pthread_mutex_lock(&s->lock);
 	store_hand_on(s);
 	pthread_mutex_unlock(&s->lock);
+}
+
+void store_leave(store *s)
+{
+	db_checkpoint_if_due(s->writer);
+	store_pass(s);
 }
 
 db *store_writer(store *s)
@@ -318,6 +323,32 @@ void store_reader_leave(store *s, db *d)
 	pthread_mutex_lock(&s->lock);
 	s->idle[s->idle_count++] = d;
 	pthread_cond_signal(&s->reader_back);
+	pthread_mutex_unlock(&s->lock);
+}
+
+int32_t store_look(store *s, db **out, knocker_error *error)
+{
+	ticket t = {.who = "a look at a job"};
+
+	*out = NULL;
+	pthread_mutex_lock(&s->lock);
+	if (!s->held) {
+		s->burst_since_ms = clock_monotonic_ms();
+		store_lead(s, &t);
+		*out = s->writer;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return *out ? 0 : store_reader(s, out, error);
+}
+
+void store_look_leave(store *s, db *d)
+{
+	if (d != s->writer) {
+		store_reader_leave(s, d);
+		return;
+	}
+	pthread_mutex_lock(&s->lock);
+	store_hand_on(s);
 	pthread_mutex_unlock(&s->lock);
 }
 

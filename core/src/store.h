@@ -44,6 +44,7 @@ ticket *store_take(store *s, ticket *own);
 /* Wakes the callers of all taken tickets but the first, which is the leader's. */
 void store_done(store *s, ticket *taken);
 void store_leave(store *s); /* checkpoints when due, and hands the writer on */
+void store_pass(store *s);  /* hands it on at once: whoever follows in this thread must not wait */
 db *store_writer(store *s); /* the leader's */
 
 /* The writer for one caller alone: store_line_up without a batch. */
@@ -64,5 +65,9 @@ void store_tenant_until(store *s, store_tenant *t, int64_t until_ms); /* its lea
 /* A connection that only reads; given back with store_reader_leave. */
 int32_t store_reader(store *s, db **out, knocker_error *error);
 void store_reader_leave(store *s, db *d);
+/* The same for a look at a few rows: the writer where it is free, whose cache knows what it wrote
+ * last, while a reader's is empty after each commit. Given back with store_look_leave. */
+int32_t store_look(store *s, db **out, knocker_error *error);
+void store_look_leave(store *s, db *d);
 
 #endif

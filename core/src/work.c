@@ -200,13 +200,13 @@ static int32_t work_check(inbox *in, store *s, int64_t job_id, int64_t claim, kn
 {
 	worker_start start;
 	job_state job;
-	db *reader;
-	int32_t rc = store_reader(s, &reader, error);
+	db *d;
+	int32_t rc = store_look(s, &d, error);
 
 	if (rc < 0)
 		return rc;
-	rc = job_get(reader, job_id, &job, error);
-	store_reader_leave(s, reader);
+	rc = job_get(d, job_id, &job, error);
+	store_look_leave(s, d);
 	if (rc != 0)
 		return rc;
 	start = worker_may_start(in, &job, claim);
@@ -245,14 +245,14 @@ int32_t work_begin(inbox *in, store *s, int64_t job_id, int64_t claim, bool sett
 
 int32_t work_event(knocker_work *w, knocker_rows **out, knocker_error *error)
 {
-	db *reader;
-	int32_t rc = store_reader(w->store, &reader, error);
+	db *d;
+	int32_t rc = store_look(w->store, &d, error);
 
 	*out = NULL;
 	if (rc < 0)
 		return rc;
-	rc = db_rows(reader, STMT_event_of_work, VALUES(INT(w->job_id)), out, error);
-	store_reader_leave(w->store, reader);
+	rc = db_rows(d, STMT_event_of_work, VALUES(INT(w->job_id)), out, error);
+	store_look_leave(w->store, d);
 	return rc;
 }
 
