@@ -21,26 +21,40 @@ typedef struct {
 
 /* ---- dates ---- */
 
-/* Rows from the future are dated to now by the first receipt after the clock was mended, and
- * counted. */
-static int32_t receipt_redate(db *d, int64_t now_ms, knocker_error *error)
+/* The first row from the future; dates do not decrease with ids. */
+static int32_t receipt_future(db *d, int64_t now_ms, int64_t *low, int64_t *dated_ms,
+                              knocker_error *error)
 {
-	int64_t low = 0, high = 0, changed = 0, at;
+	int64_t high = 0, at;
 	int32_t rc = db_int_of(d, STMT_id_last, NO_VALUES, 0, &high, error);
 
-	for (low = 1; rc == 0 && low < high;) {
-		int64_t middle = low + (high - low) / 2;
+	for (*low = 1; rc == 0 && *low < high;) {
+		int64_t middle = *low + (high - *low) / 2;
 
 		rc = db_int_of(d, STMT_id_since, VALUES(INT(middle)), 0, &at, error);
 		if (at > now_ms)
 			high = middle;
 		else
-			low = middle + 1;
+			*low = middle + 1;
 	}
+	return rc < 0 ? rc : db_int_of(d, STMT_id_since, VALUES(INT(*low)), 0, dated_ms, error);
+}
+
+/* Rows from the future are dated to now by the first receipt after the clock was mended, and
+ * counted. What was made due by that clock, events, retries and leases, comes due by the mended one. */
+static int32_t receipt_redate(db *d, int64_t now_ms, int64_t last_ms, knocker_error *error)
+{
+	int64_t low, first_ms, changed = 0;
+	int32_t rc = receipt_future(d, now_ms, &low, &first_ms, error);
+
 	if (rc == 0)
 		rc = db_run(d, STMT_delivery_redate, VALUES(INT(low), INT(now_ms)), &changed, error);
 	if (rc == 0)
+		rc = db_run(d, STMT_job_redate, VALUES(INT(first_ms), INT(now_ms), INT(last_ms - now_ms)),
+		            NULL, error);
+	if (rc == 0)
 		rc = db_run(d, STMT_meta_add, VALUES(TEXT(bytes_of("redated")), INT(changed)), NULL, error);
+	db_mark_due(d);
 	return rc;
 }
 
@@ -53,7 +67,7 @@ static int32_t receipt_date(inbox *in, db *d, receipt_dates *dates, knocker_erro
 		dates->now_ms = inbox_now_ms(in);
 		rc = id_next(d, &dates->next_id, &last, error);
 		if (rc == 0 && last > dates->now_ms + RECEIPT_REDATE_MS) {
-			rc = receipt_redate(d, dates->now_ms, error);
+			rc = receipt_redate(d, dates->now_ms, last, error);
 			last = dates->now_ms;
 		}
 		dates->received_ms = last > dates->now_ms ? last : dates->now_ms;
