@@ -95,8 +95,8 @@ static void every_statement(void)
 	                                  "job_release",
 	                                  "job_extend",
 	                                  NULL};
-	static const char *const walks_jobs[] = {"stats_jobs", "stats_queue", "stats_rare", "job_list",
-	                                         NULL};
+	static const char *const walks_jobs[] = {"stats_jobs", "stats_queue", "stats_rare",
+	                                         "job_list",   "job_redate",  NULL};
 	int i, seen = 0;
 
 	for (i = 0; i < STATEMENT_COUNT; i++) {
