@@ -176,12 +176,12 @@ OPTIONS(knocker_retention)
 %typemap(in, numinputs=0) knocker **out (knocker *handle = NULL) { $1 = &handle; }
 %typemap(argout) knocker **out {
 	if (result >= 0)
-		%append_output(glue_box_handle(*$1));
+		%append_output(glue_box(*$1, 0));
 }
 %typemap(in, numinputs=0) knocker_work **out (knocker_work *begun = NULL) { $1 = &begun; }
 %typemap(argout) knocker_work **out {
 	if (result == 0)
-		%append_output(glue_box_work(*$1));
+		%append_output(glue_box(*$1, 1));
 }
 %typemap(in, numinputs=0) int64_t *id (int64_t number = 0),
                           int64_t *changes (int64_t number = 0),

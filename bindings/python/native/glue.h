@@ -135,31 +135,27 @@ static int glue_value(PyObject *item, Py_ssize_t index, knocker_value *out)
 	return 1;
 }
 
-/* `held` owns what the values lend from: a tuple of the items, with any buffer (bytearray,
+/* `held` owns what the values lend from: a list of the items, with any buffer (bytearray,
  * memoryview) copied to bytes. */
 static knocker_value *glue_values(PyObject *items, int32_t *count, PyObject **held)
 {
 	PyObject *list = PyList_Check(items) || PyTuple_Check(items) ? PySequence_List(items) : NULL;
-	PyObject *tuple = list ? PyList_AsTuple(list) : NULL;
-	Py_ssize_t n = tuple ? PyTuple_GET_SIZE(tuple) : 0;
-	knocker_value *values = tuple ? calloc((size_t)n + 1, sizeof *values) : NULL;
+	Py_ssize_t n = list ? PyList_GET_SIZE(list) : 0;
+	knocker_value *values = list ? calloc((size_t)n + 1, sizeof *values) : NULL;
 
-	Py_XDECREF(list);
-	*held = tuple;
+	*held = list;
 	*count = (int32_t)n;
-	if (tuple == NULL && !PyErr_Occurred())
+	if (list == NULL && !PyErr_Occurred())
 		glue_refuse("parameters", "a list or tuple", items);
 	else if (values == NULL)
 		PyErr_NoMemory();
 	for (Py_ssize_t i = 0; values && i < n; i++) {
-		PyObject *item = PyTuple_GET_ITEM(tuple, i);
+		PyObject *item = PyList_GET_ITEM(list, i);
 
 		if (PyByteArray_Check(item) || PyMemoryView_Check(item)) {
-			PyObject *copy = PyBytes_FromObject(item);
-
-			if (copy)
-				PyTuple_SetItem(tuple, i, copy);
-			item = copy;
+			item = PyBytes_FromObject(item);
+			if (item)
+				PyList_SetItem(list, i, item);
 		}
 		if (item == NULL || !glue_value(item, i, &values[i])) {
 			free(values);
@@ -218,32 +214,36 @@ static PyObject *glue_row(const knocker_rows *rows, PyObject *names)
 	return row;
 }
 
-/* The one place where rows become Python's: a list of dicts. NULL rows are none. */
-static PyObject *glue_rows(knocker_rows *rows)
+static PyObject *glue_names(const knocker_rows *rows)
 {
 	int32_t columns = rows ? knocker_rows_columns(rows) : 0;
-	PyObject *list = PyList_New(0);
 	PyObject *names = PyTuple_New(columns);
 
 	for (int32_t i = 0; names && i < columns; i++) {
-		PyObject *name = PyUnicode_DecodeUTF8(knocker_rows_name(rows, i),
-		                                      (Py_ssize_t)strlen(knocker_rows_name(rows, i)),
-		                                      "replace");
+		const char *text = knocker_rows_name(rows, i);
+		PyObject *name = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
 
 		if (name == NULL)
 			Py_CLEAR(names);
 		else
 			PyTuple_SET_ITEM(names, i, name);
 	}
-	while (list && names && rows && knocker_rows_next(rows) == 0) {
+	return names;
+}
+
+/* The one place where rows become Python's: a list of dicts. NULL rows are none. */
+static PyObject *glue_rows(knocker_rows *rows)
+{
+	PyObject *names = glue_names(rows);
+	PyObject *list = names ? PyList_New(0) : NULL;
+
+	while (list && rows && knocker_rows_next(rows) == 0) {
 		PyObject *row = glue_row(rows, names);
 
 		if (row == NULL || PyList_Append(list, row) < 0)
 			Py_CLEAR(list);
 		Py_XDECREF(row);
 	}
-	if (names == NULL)
-		Py_CLEAR(list);
 	Py_XDECREF(names);
 	return list;
 }
@@ -271,7 +271,7 @@ static void glue_box_free(PyObject *capsule)
 	free(box);
 }
 
-static PyObject *glue_box_new(void *pointer, int is_work)
+static PyObject *glue_box(void *pointer, int is_work)
 {
 	struct glue_box *box = calloc(1, sizeof *box);
 	PyObject *capsule = box ? PyCapsule_New(box, NULL, glue_box_free) : NULL;
@@ -284,16 +284,6 @@ static PyObject *glue_box_new(void *pointer, int is_work)
 	if (capsule == NULL)
 		free(box);
 	return capsule;
-}
-
-static PyObject *glue_box_handle(knocker *k)
-{
-	return glue_box_new(k, 0);
-}
-
-static PyObject *glue_box_work(knocker_work *work)
-{
-	return glue_box_new(work, 1);
 }
 
 static struct glue_box *glue_enter(PyObject *capsule)

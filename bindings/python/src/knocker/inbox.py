@@ -5,13 +5,11 @@ knocker.h with Python's manners.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _native, retention, rows
@@ -35,17 +33,12 @@ from .requests import (
 from .retention import RetentionPolicy
 from .sqlite import require_one
 from .turns import Turns
+from .worker import Handler, OnError, Worker, WorkerOptions, inside
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from .requests import EndpointOptions
-    from .worker import Handler, Worker, WorkerOptions
-
-# The handlers that this thread or task is inside of, as (handle, its tx), outermost first.
-inside: contextvars.ContextVar[tuple[tuple[Inbox, Any], ...]] = contextvars.ContextVar(
-    "knocker_inside", default=()
-)
 
 
 class Endpoint:
@@ -106,12 +99,7 @@ class Inbox(Operators, Receiver):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -205,7 +193,12 @@ class Inbox(Operators, Receiver):
             }
         with self._lock:
             number = _native.knocker_endpoint_add(self._handle, members)
-            self._registry.put(name, registered, delivery_key, event_key)
+            self._registry.put(
+                name,
+                registered,
+                provider_delivery_id=delivery_key,
+                provider_event_id=event_key,
+            )
         return number
 
     def provider_versions(self) -> dict[str, str]:
@@ -298,7 +291,7 @@ class Inbox(Operators, Receiver):
         worker_id: str | None = None,
         *,
         stop_event: asyncio.Event | None = None,
-        on_error: Callable[[BaseException], Awaitable[None] | None] | None = None,
+        on_error: OnError | None = None,
         max_jobs: int | None = None,
         **options: Unpack[WorkerOptions],
     ) -> int:
@@ -307,10 +300,10 @@ class Inbox(Operators, Receiver):
         It ends when `stop_event` is set or `max_jobs` were claimed. Before it stops, also
         when cancelled, it finishes the handler in hand and the jobs it has claimed.
         """
+        most = count("max_jobs", max_jobs) or None
         worker = self._worker(worker_id, options)
-        return await worker.run_in_thread(
-            stop_event, on_error, count("max_jobs", max_jobs) or None
-        )
+        self._workers[worker.worker_id] = worker
+        return await worker.run_in_thread(stop_event, on_error, most)
 
     def run_worker_once(
         self,
@@ -318,7 +311,7 @@ class Inbox(Operators, Receiver):
         **options: Unpack[WorkerOptions],
     ) -> int | None:
         """Handles at most one event, and returns its id."""
-        return self._worker(worker_id, options).run_once()
+        return next(self._worker(worker_id, options).run_due(None, 1), None)
 
     def drain(
         self,
@@ -328,8 +321,8 @@ class Inbox(Operators, Receiver):
         **options: Unpack[WorkerOptions],
     ) -> list[int]:
         """For tests: handles what is due, until nothing is; returns the events' ids."""
-        worker = self._worker(worker_id, options)
-        return worker.drain(count("max_jobs", max_jobs) or None)
+        most = count("max_jobs", max_jobs) or None
+        return list(self._worker(worker_id, options).run_due(most))
 
     async def run_retention(
         self, policy: RetentionPolicy, *, stop_event: asyncio.Event | None = None
@@ -349,9 +342,9 @@ class Inbox(Operators, Receiver):
         return [worker.state() for worker in list(self._workers.values())]
 
     def _worker(self, worker_id: str | None, options: WorkerOptions) -> Worker:
-        from .worker import Worker
-
-        return Worker(self, self._handle, self._handlers, worker_id, **options)
+        return Worker(
+            self, self._handle, self._registry, self._handlers, worker_id, **options
+        )
 
 
 _PENDING = Error("not received yet")

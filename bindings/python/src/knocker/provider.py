@@ -200,44 +200,33 @@ class Registered:
             return ProviderResult.reject(text).members()
 
 
-NOTHING: tuple[Registered | None, KeyFunction | None, KeyFunction | None]
-NOTHING = (None, None, None)
-
-
 class Registry:
     """What this process alone knows of its endpoints: their provider objects and functions."""
 
     def __init__(self) -> None:
-        self._of: dict[str, Any] = {}
+        self.providers: dict[str, Registered] = {}
+        self.keys: dict[str, dict[str, KeyFunction]] = {}  # by the id that they read
 
     def put(
-        self,
-        endpoint: str,
-        provider: Registered | None,
-        delivery_key: KeyFunction | None,
-        event_key: KeyFunction | None,
+        self, endpoint: str, provider: Registered | None, **keys: KeyFunction | None
     ) -> None:
-        self._of[endpoint] = (provider, delivery_key, event_key)
+        self.keys[endpoint] = {name: key for name, key in keys.items() if key}
+        self.providers.pop(endpoint, None)
+        if provider:
+            self.providers[endpoint] = provider
 
     def members(self, request: Request) -> dict[str, Any]:
         """A request for C, with what the functions say of it."""
         members = receive_members(**request)
         endpoint = str(request["endpoint"])
-        provider, delivery_key, event_key = self._of.get(endpoint, NOTHING)
-        if not (provider or delivery_key or event_key):
+        provider, keys = self.providers.get(endpoint), self.keys.get(endpoint)
+        if not (provider or keys):
             return members
-        seen = ProviderRequest(
-            members["method"],
-            request.get("headers"),
-            request.get("query"),
-            members["body"],
-        )
-        for name, function in (
-            ("provider_delivery_id", delivery_key),
-            ("provider_event_id", event_key),
-        ):
-            if members[name] is None and function:
-                members[name] = _read_key(endpoint, function, seen)
+        headers, query = request.get("headers"), request.get("query")
+        seen = ProviderRequest(members["method"], headers, query, members["body"])
+        for name, key in (keys or {}).items():
+            if members[name] is None:
+                members[name] = _read_key(endpoint, key, seen)
         if provider and "verdict" not in members:
             members |= provider.judge(seen)
         return members

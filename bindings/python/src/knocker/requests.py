@@ -165,22 +165,26 @@ def provider_members(provider: str | Scheme | Provider | None) -> dict[str, Any]
     )
 
 
+def _utf8(what: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(
+            f"{what} is a text with lone surrogates: give the raw bytes"
+        ) from error
+
+
 def body_bytes(body: Body) -> bytes | None:
     if body is None or isinstance(body, bytes):
         return body
     if isinstance(body, (bytearray, memoryview)):
         return bytes(body)
-    if not isinstance(body, str):
-        raise InvalidArgument(
-            f"body is a {type(body).__name__}: a framework has parsed it; "
-            "give the raw bytes, as received"
-        )
-    try:
-        return body.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidArgument(
-            "body is a text with lone surrogates: give the raw bytes"
-        ) from error
+    if isinstance(body, str):
+        return _utf8("body", body)
+    raise InvalidArgument(
+        f"body is a {type(body).__name__}: a framework has parsed it; "
+        "give the raw bytes, as received"
+    )
 
 
 def _header_bytes(name: str, value: str | bytes) -> bytes:
@@ -202,11 +206,7 @@ def _header_bytes(name: str, value: str | bytes) -> bytes:
         raw.decode()
         return raw
     except UnicodeError:
-        pass
-    try:
-        return value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidArgument(f"header {name!r} has a lone surrogate") from error
+        return _utf8(f"header {name!r}", value)
 
 
 def header_pairs(headers: Headers) -> list[tuple[str, str | bytes]]:

@@ -10,10 +10,11 @@ import inspect
 import itertools
 import os
 import socket
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from . import _native, rows
 from .errors import (
@@ -27,14 +28,14 @@ from .errors import (
     RetryAfter,
     SqlError,
 )
-from .inbox import Inbox, inside
-from .provider import log
+from .provider import Registry, log
 from .receiver import Receiver
 from .requests import texts_json
 
-if TYPE_CHECKING:
-    from .provider import Registry
-
+# The handlers that this thread or task is inside of, as (handle, its tx), outermost first.
+inside: contextvars.ContextVar[tuple[tuple[Any, Tx], ...]] = contextvars.ContextVar(
+    "knocker_inside", default=()
+)
 _numbers = itertools.count(1)
 
 
@@ -64,7 +65,9 @@ class Tx(Receiver):
 
 
 Handler = Callable[[rows.Event, Tx], Any]
+Handlers = dict[tuple[str, "str | None"], Handler]
 OnDead = Callable[[rows.Event, "str | None"], Any]
+OnError = Callable[[BaseException], "Awaitable[None] | None"]
 Outcome = tuple[int, str | None, int]
 
 
@@ -83,9 +86,9 @@ class WorkerOptions(TypedDict, total=False):
 
 
 @contextmanager
-def _marked(inbox: Inbox, tx: Tx) -> Iterator[None]:
+def _marked(owner: object, tx: Tx) -> Iterator[None]:
     """Marks that the code within is a handler of this handle."""
-    token = inside.set((*inside.get(), (inbox, tx)))
+    token = inside.set((*inside.get(), (owner, tx)))
     try:
         yield
     finally:
@@ -135,9 +138,10 @@ class Worker:
 
     def __init__(
         self,
-        inbox: Inbox,
+        owner: object,
         handle: _native.Handle,
-        handlers: dict[tuple[str, str | None], Handler],
+        registry: Registry,
+        handlers: Handlers,
         worker_id: str | None,
         *,
         queues: Sequence[str] | None = None,
@@ -148,16 +152,16 @@ class Worker:
     ) -> None:
         if missing not in ("dead", "leave"):
             raise InvalidArgument(f"missing is {missing!r}, not 'dead' or 'leave'")
-        if isinstance(endpoints, str):
-            raise InvalidArgument("endpoints must be a list of texts, not str")
+        texts_json("endpoints", endpoints)  # checked now, used at each claim
         if handler_timeout_s is not None:
             raise InvalidArgument(
                 "handler_timeout_s: Python cannot end a function that runs on a thread: "
                 "give a timeout to what the handler calls; a handler that hangs has its "
                 "transaction ended and its event handled by another worker after the lease"
             )
-        self.inbox = inbox
+        self.owner = owner
         self.handle = handle
+        self.registry = registry
         self.handlers = handlers
         self.worker_id = (
             worker_id or f"{socket.gethostname()}-{os.getpid()}-{next(_numbers)}"
@@ -188,7 +192,7 @@ class Worker:
         """What to claim, and to wait for; None while there is nothing that it could serve."""
         endpoints = self.endpoints
         if self.missing == "leave":
-            able = {name for name, _ in self.handlers}
+            able = {name for name, _ in list(self.handlers)}
             endpoints = sorted(able if endpoints is None else able & set(endpoints))
         if endpoints is not None and not endpoints:
             return None
@@ -209,23 +213,19 @@ class Worker:
         else:
             self.stopping.wait(1)
 
-    def _run_jobs(self, jobs: list[dict[str, Any]]) -> list[int]:
-        """Runs claimed jobs; returns the events whose outcome was recorded. When it is
-        torn away, the rest is given back.
+    def _run_jobs(self, jobs: list[dict[str, Any]]) -> Iterator[int]:
+        """Runs claimed jobs; gives the events whose outcome was recorded. When it is torn
+        away, the rest is given back.
         """
-        recorded = []
-        for index, job in enumerate(jobs):
-            try:
+        try:
+            while jobs:
+                job = jobs.pop(0)
                 if self._run_job(job):
-                    recorded.append(job["event_id"])
-            except BaseException:
-                for rest in jobs[index + 1 :]:
-                    with suppress(Error):
-                        _native.knocker_release(
-                            self.handle, rest["job_id"], rest["claim"]
-                        )
-                raise
-        return recorded
+                    yield job["event_id"]
+        finally:
+            for job in jobs:
+                with suppress(Error):
+                    _native.knocker_release(self.handle, job["job_id"], job["claim"])
 
     def _run_job(self, job: dict[str, Any]) -> bool:
         if job["died"]:
@@ -243,8 +243,8 @@ class Worker:
             ) or self.handlers.get((event.endpoint, None))
             outcome: Outcome = (_native.KNOCKER_NO_HANDLER, None, 0)
             if handler:
-                tx = Tx(self.inbox._registry, work)
-                with _marked(self.inbox, tx):
+                tx = Tx(self.registry, work)
+                with _marked(self.owner, tx):
                     outcome = _outcome(handler, event, tx)
         except BaseException:
             _native.abandon(work)
@@ -284,36 +284,28 @@ class Worker:
 
     # -- many jobs
 
-    def run_once(self) -> int | None:
-        while jobs := self._claim(1):
-            if recorded := self._run_jobs(jobs):
-                return recorded[0]
-        return None
-
-    def drain(self, max_jobs: int | None) -> list[int]:
-        recorded: list[int] = []
-        claimed = 0
-        while jobs := self._claim(min(10, max_jobs - claimed if max_jobs else 10)):
-            claimed += len(jobs)
-            recorded += self._run_jobs(jobs)
-            if claimed == max_jobs:
-                break
-        return recorded
+    def run_due(self, max_jobs: int | None, batch: int = 10) -> Iterator[int]:
+        """Runs what is due until nothing is, or that many were claimed."""
+        left = max_jobs or sys.maxsize
+        while left and (jobs := self._claim(min(batch, left))):
+            left -= len(jobs)
+            yield from self._run_jobs(jobs)
 
     def _loop(self, max_jobs: int | None) -> int:
-        claimed = recorded = 0
-        while not self.stopping.is_set() and (max_jobs is None or claimed < max_jobs):
-            jobs = self._claim(min(10, max_jobs - claimed if max_jobs else 10))
-            claimed += len(jobs)
-            recorded += len(self._run_jobs(jobs))
+        left = max_jobs or sys.maxsize
+        recorded = 0
+        while left and not self.stopping.is_set():
+            jobs = self._claim(min(10, left))
             if not jobs:
                 self._wait()
+            left -= len(jobs)
+            recorded += sum(1 for _ in self._run_jobs(jobs))
         return recorded
 
     async def run_in_thread(
         self,
         stop_event: asyncio.Event | None,
-        on_error: Callable[[BaseException], Any] | None,
+        on_error: OnError | None,
         max_jobs: int | None,
     ) -> int:
         """Runs the loop on a thread of its own, which never sits in a shared pool."""
@@ -332,7 +324,6 @@ class Worker:
                 loop.call_soon_threadsafe(_finish, done, result)
 
         self.running = True
-        self.inbox._workers[self.worker_id] = self
         context = contextvars.copy_context()
         threading.Thread(
             target=context.run,
