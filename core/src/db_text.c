@@ -119,9 +119,10 @@ static int32_t db_text_compile(db *d, const db_text_statement *s, sqlite3_stmt *
 		return db_text_fail(d, error);
 	if (!*out)
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "sql holds no statement");
-	if (sqlite3_prepare_v2(d->handle, tail, (int)(s->sql.len - (tail - text)), &more, NULL) !=
-	        SQLITE_OK ||
-	    more) {
+	if (tail < text + s->sql.len &&
+	    (sqlite3_prepare_v2(d->handle, tail, (int)(s->sql.len - (tail - text)), &more, NULL) !=
+	         SQLITE_OK ||
+	     more)) {
 		sqlite3_finalize(more);
 		return fail(error, KNOCKER_INVALID_ARGUMENT,
 		            "sql holds more than one statement: run them one by one");

@@ -143,7 +143,7 @@ int32_t worker_settle(inbox *in, db *d, const worker_outcome *o, worker_result *
 {
 	job_settlement s = {.id = o->job_id, .claim = o->claim, .error = worker_reason(o->reason)};
 	const char *attempt = NULL;
-	worker_policy policy;
+	worker_policy policy = {0};
 	job_state job;
 	char text[600];
 	int32_t rc = worker_settle_check(o, error);
@@ -152,7 +152,7 @@ int32_t worker_settle(inbox *in, db *d, const worker_outcome *o, worker_result *
 		rc = job_get(d, o->job_id, &job, error);
 	if (rc == 1 || (rc == 0 && (job.claim != o->claim || !job.held)))
 		return job_lost(o->job_id, error);
-	if (rc == 0)
+	if (rc == 0 && (o->outcome == KNOCKER_FAILED || o->outcome == KNOCKER_NO_HANDLER))
 		rc = worker_policy_read(in, d, &job, &policy, error);
 	if (rc == 0 && o->outcome == KNOCKER_NO_HANDLER) {
 		rc = worker_no_handler(d, &policy, o->job_id, text, sizeof text, error);
