@@ -12,6 +12,7 @@ from . import _native
 from .errors import InvalidArgument
 from .requests import texts_json
 
+NAP_S = 1  # a sleeper looks at the clock so often, for it may be set
 AGES = ("event_older_than_s", "orphan_deliveries_older_than_s")
 NUMBERS = ("interval_s", *AGES, "event_limit", "orphan_deliveries_limit")
 
@@ -71,7 +72,6 @@ async def run(
     members = policy.members()
     while not stop.is_set():
         (row,) = await asyncio.to_thread(_native.knocker_retain, handle, members)
-        # In short naps, for the clock may be set.
         while not stop.is_set() and (left := row["next_at"] - now()) > 0:
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(stop.wait(), min(max(left, 0.01), 1))
+                await asyncio.wait_for(stop.wait(), min(max(left, 0.01), NAP_S))
