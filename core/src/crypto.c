@@ -3,30 +3,28 @@
 #include "crypto.h"
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define CRYPTO_BLOCK_MAX 128 /* bytes of SHA-512's block, the longest */
 
 /* A digest by name is looked up in every call unless it is fetched once: that look-up costs as much
- * as 1 KB of SHA-256. */
-static pthread_once_t crypto_once = PTHREAD_ONCE_INIT;
-static EVP_MD *crypto_digests[DIGEST_KINDS];
-
-static void crypto_fetch(void)
-{
-	static const char *const names[DIGEST_KINDS] = {"SHA1", "SHA256", "SHA384", "SHA512"};
-	size_t i;
-
-	for (i = 0; i < DIGEST_KINDS; i++)
-		crypto_digests[i] = EVP_MD_fetch(NULL, names[i], NULL);
-}
-
+ * as 1 KB of SHA-256. One that could not be fetched is tried again by the next caller. */
 static const EVP_MD *crypto_digest(digest d)
 {
-	pthread_once(&crypto_once, crypto_fetch);
-	return crypto_digests[d];
+	static const char *const names[DIGEST_KINDS] = {"SHA1", "SHA256", "SHA384", "SHA512"};
+	static _Atomic(EVP_MD *) digests[DIGEST_KINDS];
+	EVP_MD *known = atomic_load_explicit(&digests[d], memory_order_acquire), *fetched;
+
+	if (known)
+		return known;
+	fetched = EVP_MD_fetch(NULL, names[d], NULL);
+	if (!fetched || atomic_compare_exchange_strong(&digests[d], &known, fetched))
+		return fetched;
+	EVP_MD_free(fetched);
+	return known;
 }
 
 static bool crypto_update(EVP_MD_CTX *context, const knocker_bytes *parts, size_t count)
@@ -137,20 +135,28 @@ size_t crypto_hmac(digest d, knocker_bytes key, const knocker_bytes *parts, size
 
 /* ---- the rest ---- */
 
-bool crypto_ed25519_verify(const uint8_t public_key[32], knocker_bytes message,
-                           knocker_bytes signature)
+/* libcrypto calls a signature wrong too when it ran out of memory on the way; then an error stands
+ * in its queue, which a wrong signature does not leave. */
+int32_t crypto_ed25519_verify(const uint8_t public_key[32], knocker_bytes message,
+                              knocker_bytes signature)
 {
-	EVP_PKEY *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, 32);
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	bool good = key && context && signature.len == 64 &&
-	            EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1 &&
-	            EVP_DigestVerify(context, signature.data, 64,
-	                             message.len > 0 ? message.data : (const void *)"",
-	                             (size_t)message.len) == 1;
+	const void *text = message.len > 0 ? message.data : (const void *)"";
+	EVP_PKEY *key;
+	EVP_MD_CTX *context;
+	int32_t right = -1;
 
+	if (signature.len != 64)
+		return 0;
+	ERR_clear_error();
+	key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, 32);
+	context = EVP_MD_CTX_new();
+	if (key && context && EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1)
+		right = EVP_DigestVerify(context, signature.data, 64, text, (size_t)message.len) == 1;
+	if (right == 0 && ERR_peek_error() != 0)
+		right = -1;
 	EVP_MD_CTX_free(context);
 	EVP_PKEY_free(key);
-	return good;
+	return right;
 }
 
 bool crypto_equal(knocker_bytes a, knocker_bytes b)
@@ -166,7 +172,7 @@ void crypto_cleanse(void *memory, size_t size)
 		OPENSSL_cleanse(memory, size);
 }
 
-void crypto_sha256_hex(knocker_bytes b, char out[65])
+bool crypto_sha256_hex(knocker_bytes b, char out[65])
 {
 	static const char digits[] = "0123456789abcdef";
 	uint8_t hash[DIGEST_MAX];
@@ -177,4 +183,5 @@ void crypto_sha256_hex(knocker_bytes b, char out[65])
 		out[2 * i + 1] = digits[hash[i] & 15];
 	}
 	out[2 * len] = '\0';
+	return len > 0;
 }

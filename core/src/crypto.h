@@ -23,10 +23,11 @@ void crypto_key_free(crypto_key *key);                   /* NULL is fine */
 size_t crypto_key_hmac(const crypto_key *key, const knocker_bytes *parts, size_t count,
                        uint8_t out[DIGEST_MAX]);
 
-bool crypto_ed25519_verify(const uint8_t public_key[32], knocker_bytes message,
-                           knocker_bytes signature);
-bool crypto_equal(knocker_bytes a, knocker_bytes b); /* in constant time for equal lengths */
-void crypto_cleanse(void *memory, size_t size);      /* zeroes what held a secret; NULL is fine */
-void crypto_sha256_hex(knocker_bytes b, char out[65]);
+/* 1 = right, 0 = wrong, -1 = libcrypto failed: nobody knows. */
+int32_t crypto_ed25519_verify(const uint8_t public_key[32], knocker_bytes message,
+                              knocker_bytes signature);
+bool crypto_equal(knocker_bytes a, knocker_bytes b);   /* in constant time for equal lengths */
+void crypto_cleanse(void *memory, size_t size);        /* zeroes what held a secret; NULL is fine */
+bool crypto_sha256_hex(knocker_bytes b, char out[65]); /* false: libcrypto failed; `out` is empty */
 
 #endif

@@ -259,7 +259,8 @@ static int32_t receipt_key_fit(receipt *r, knocker_error *error)
 	if (!hashed)
 		return fail_memory(error);
 	memcpy(hashed, "sha256:", 7);
-	crypto_sha256_hex(r->dedupe_key, hashed + 7);
+	if (!crypto_sha256_hex(r->dedupe_key, hashed + 7))
+		return fail_memory(error);
 	r->dedupe_key = bytes_of(hashed);
 	return 0;
 }

@@ -122,7 +122,10 @@ static bool check_ed25519(scheme_reading *r, size_t group, scheme_templates sign
 			const scheme_key *key = &r->keys->keys[k];
 
 			for (c = 0; c < r->candidate_count && key->group == group; c++) {
-				if (!crypto_ed25519_verify(key->bytes, message, r->candidates[c].bytes))
+				int32_t right = crypto_ed25519_verify(key->bytes, message, r->candidates[c].bytes);
+
+				r->no_memory |= right < 0;
+				if (right != 1)
 					continue;
 				check_matched(r, key);
 				matched = true;

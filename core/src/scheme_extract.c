@@ -35,12 +35,11 @@ static knocker_bytes extract_hashed(scheme_reading *r, knocker_bytes text)
 	if (!bytes_given(text) || text.len == 0)
 		return (knocker_bytes){0};
 	key = arena_get(r->arena, EXTRACT_HASHED_LEN + 65);
-	if (!key) {
+	if (!key || !crypto_sha256_hex(text, key + EXTRACT_HASHED_LEN)) {
 		r->no_memory = true;
 		return (knocker_bytes){0};
 	}
 	memcpy(key, EXTRACT_HASHED, EXTRACT_HASHED_LEN);
-	crypto_sha256_hex(text, key + EXTRACT_HASHED_LEN);
 	return bytes_of(key);
 }
 

@@ -21,12 +21,11 @@ static knocker_bytes sign_made_up(scheme_reading *r)
 	parts[0] = bytes_of(time);
 	parts[1] = r->request->body;
 	made = scheme_join(r, parts, 2);
-	if (!id || !bytes_given(made)) {
+	if (!id || !bytes_given(made) || !crypto_sha256_hex(made, id + 4)) {
 		r->no_memory = true;
 		return bytes_of("");
 	}
 	memcpy(id, "msg_", 4);
-	crypto_sha256_hex(made, id + 4);
 	id[4 + 24] = '\0';
 	return bytes_of(id);
 }

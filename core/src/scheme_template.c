@@ -88,7 +88,7 @@ bool scheme_hmac_hex(scheme_reading *r, knocker_bytes text, knocker_bytes *out)
 	d = r->scheme->tries[0].groups[key->group].alg.fixed;
 	len = key->hmac[d] ? crypto_key_hmac(key->hmac[d], &text, 1, mac) : 0;
 	hex = len > 0 ? arena_get(r->arena, 2 * len + 1) : NULL;
-	r->no_memory |= len > 0 && !hex;
+	r->no_memory |= key->hmac[d] && !hex;
 	if (!hex)
 		return false;
 	*out = (knocker_bytes){hex, (int64_t)codec_hex_write((knocker_bytes){mac, (int64_t)len}, hex)};

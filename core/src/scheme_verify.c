@@ -134,7 +134,7 @@ bool scheme_signed_choose(scheme_reading *r, const scheme_try *t, scheme_templat
 		if (found < 1)
 			continue;
 		text = scheme_template_text(r, &t->when[i].require);
-		crypto_sha256_hex(bytes_given(text) ? text : bytes_of(""), hex);
+		r->no_memory |= !crypto_sha256_hex(bytes_given(text) ? text : bytes_of(""), hex);
 		if (different || !bytes_equal_nocase(value, bytes_of(hex))) {
 			scheme_refuse(r, REFUSED_MISMATCH, "query member '%s' is not the hash it must be",
 			              scheme_shown(r, t->when[i].param));
