@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "watch.h"
+
 static const operation operations[] = {
 	{"open", play_open, false},         {"clock", play_clock, true},
 	{"endpoint", play_endpoint, false}, {"receive", play_receive, true},
@@ -195,7 +197,29 @@ static void step_gave(player *p, const value *step, const answer *got)
 		play_break(p, "gives%s%s", differ[0] == '[' || differ[0] == '.' ? "" : ": ", differ);
 }
 
-static void play_step(player *p, const value *step, handle *default_handle)
+void play_compare(player *p, const value *step, const answer *got)
+{
+	if (got->code > 0 || got->code != got->error.code)
+		play_break(p, "the result is %d and the error's code %lld", got->code,
+		           (long long)got->error.code);
+	else if (got->code < 0)
+		step_failed(p, step, got);
+	else
+		step_gave(p, step, got);
+}
+
+/* Plays a step under a watch. True: it is to be played again. */
+static bool play_watched(player *p, handle *h, const operation *op, const value *step,
+                         const value *words, answer *got)
+{
+	int64_t before = p->watch->injected();
+
+	watch_before(p, op, words);
+	op->play(p, h, words, got);
+	return watch_after(p, h, op, step, got, p->watch->injected() != before);
+}
+
+static bool play_once(player *p, const value *step, handle *default_handle)
 {
 	const operation *op;
 	answer got = {0};
@@ -203,22 +227,31 @@ static void play_step(player *p, const value *step, handle *default_handle)
 	handle *h;
 
 	if (!step_well_formed(p, step) || (op = step_operation(p, step)) == NULL)
-		return;
+		return false;
 	h = step_handle(p, step, op, default_handle);
 	words = p->broken == NULL ? step_words(p, step, op) : NULL;
 	if (words == NULL)
-		return;
+		return false;
 	got.gives = value_new(p->a, VALUE_OBJECT);
+	if (p->watch != NULL)
+		return play_watched(p, h, op, step, words, &got);
 	op->play(p, h, words, &got);
-	if (p->broken != NULL)
-		return;
-	if (got.code > 0 || got.code != got.error.code)
-		play_break(p, "the result is %d and the error's code %lld", got.code,
-		           (long long)got.error.code);
-	else if (got.code < 0)
-		step_failed(p, step, &got);
-	else
-		step_gave(p, step, &got);
+	if (p->broken == NULL)
+		play_compare(p, step, &got);
+	return false;
+}
+
+static void play_step(player *p, const value *step, handle *default_handle)
+{
+	if (play_once(p, step, default_handle))
+		play_once(p, step, default_handle);
+	if (p->broken != NULL && p->watch != NULL)
+		watch_skip(p);
+}
+
+static bool play_goes_on(const player *p)
+{
+	return p->broken == NULL && (p->watch == NULL || !p->watch->raised);
 }
 
 void play_steps(player *p, const value *steps, handle *default_handle, const char *noun)
@@ -226,7 +259,7 @@ void play_steps(player *p, const value *steps, handle *default_handle, const cha
 	const char *outer = p->where;
 	int number = 1;
 
-	for (const value *step = steps->first; step != NULL && p->broken == NULL;
+	for (const value *step = steps->first; step != NULL && play_goes_on(p);
 	     step = step->next, number++) {
 		p->where = arena_print(p->a, "%s%s%s %d", outer == NULL ? "" : outer,
 		                       outer == NULL ? "" : ", ", noun, number);
@@ -312,7 +345,8 @@ static void play_remove(player *p)
 		rmdir(p->directory);
 }
 
-void play_end(player *p)
+/* Ends a play, in whatever state it is: handles, connection, files. */
+static void play_end(player *p)
 {
 	for (handle *h = p->handles; h != NULL; h = h->next) {
 		knocker_error error = {0};
@@ -321,16 +355,19 @@ void play_end(player *p)
 			play_break(p, "the handle '%s' does not close: %s", h->name, error.text);
 	}
 	sqlite3_close(p->application);
+	if (p->watch != NULL)
+		p->watch->judge(p, p->watch);
 	play_remove(p);
 }
 
-const char *play_file(arena *a, const char *path)
+const char *play_file_watched(arena *a, const char *path, watch *w)
 {
-	player p = {.a = a, .names = names_new(a), .now_ms = 1700000000000};
+	player p = {.a = a, .names = names_new(a), .now_ms = 1700000000000, .watch = w};
 	const char *why = "";
 	size_t len = 0;
 	const char *text = play_read(&p, path, &len);
 	const value *scenario = text == NULL ? NULL : value_parse(a, text, len, &why);
+	bool whole;
 
 	if (scenario == NULL)
 		play_break(&p, "%s", why);
@@ -340,10 +377,16 @@ const char *play_file(arena *a, const char *path)
 		play_begin(&p);
 	if (p.broken == NULL)
 		play_steps(&p, value_get(scenario, "steps"), NULL, "step");
-	if (p.broken == NULL)
+	whole = p.broken == NULL && (w == NULL || !w->derailed);
+	if (whole)
 		work_all_played(&p);
-	if (p.broken == NULL && names_lonely(p.names) != NULL)
+	if (whole && p.broken == NULL && names_lonely(p.names) != NULL)
 		play_break(&p, "the name %s is met only once", names_lonely(p.names));
 	play_end(&p);
 	return p.broken;
+}
+
+const char *play_file(arena *a, const char *path)
+{
+	return play_file_watched(a, path, NULL);
 }

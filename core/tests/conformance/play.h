@@ -14,6 +14,7 @@
 typedef struct handler handler;
 typedef struct handle handle;
 typedef struct player player;
+typedef struct watch watch;
 
 /* What `handle` registered. Its scripts are read anew at each run, since they may name what is
  * bound by then. */
@@ -30,9 +31,10 @@ struct handler {
 
 struct handle {
 	const char *name;
-	knocker *knocker;   /* NULL: closed */
-	knocker_work *work; /* not NULL: a script of this handle is being played */
-	handler *handlers;  /* newest first */
+	knocker *knocker;      /* NULL: closed */
+	knocker_work *work;    /* not NULL: a script of this handle is being played */
+	handler *handlers;     /* newest first */
+	struct noted *pending; /* what the script received: it holds when the handler is settled */
 	handle *next;
 };
 
@@ -46,6 +48,7 @@ struct player {
 	int64_t now_ms;
 	handle *handles;
 	sqlite3 *application; /* the application's own plain connection; NULL: not needed yet */
+	watch *watch;         /* of a fault run; NULL: none */
 };
 
 /* What an operation came to. */
@@ -60,10 +63,13 @@ typedef struct {
 void play_break(player *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void play_steps(player *p, const value *steps, handle *default_handle, const char *noun);
 handle *play_handle(player *p, const char *name);
-/* Frees the works, handles, connection and files of a play, in whatever state it ended. */
-void play_end(player *p);
 /* Plays the scenario that stands in `path`. NULL: it passed; else why it did not, in the arena. */
 const char *play_file(arena *a, const char *path);
+/* The same under a watch, which holds what it found. */
+const char *play_file_watched(arena *a, const char *path, watch *w);
+
+/* Holds a step's answer against what the scenario expects; breaks the play where they differ. */
+void play_compare(player *p, const value *step, const answer *got);
 
 /* ---- The words of a step ---- */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "play.h"
+#include "watch.h"
 
 static void open_handle(player *p, handle *h, const value *with, answer *out)
 {
@@ -30,6 +31,8 @@ static void open_handle(player *p, handle *h, const value *with, answer *out)
 	o.orphan_rows = words_integer(p, with, "orphan_rows");
 	o.orphan_bytes = words_integer(p, with, "orphan_bytes");
 	o.busy_timeout_ms = words_integer(p, with, "busy_timeout_ms");
+	if (o.busy_timeout_ms == 0 && p->watch != NULL)
+		o.busy_timeout_ms = p->watch->busy_ms;
 	o.seed = words_integer(p, with, "seed");
 	o.thread_bound = 1;
 	o.clock_ms = p->now_ms;

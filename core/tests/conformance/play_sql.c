@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "play.h"
+#include "watch.h"
 
 enum { sql_most = 1000, sql_busy_ms = 200 };
 
@@ -146,8 +147,8 @@ static int sql_rows(player *p, sqlite3_stmt *statement, value *rows, bool wanted
 	return result;
 }
 
-static void sql_plain(player *p, knocker_bytes text, const knocker_value *values, int32_t count,
-                      answer *out)
+static void sql_on_application(player *p, knocker_bytes text, const knocker_value *values,
+                               int32_t count, answer *out)
 {
 	sqlite3_stmt *statement = NULL;
 	const char *rest = NULL;
@@ -184,6 +185,18 @@ static bool sql_connect(player *p)
 	return true;
 }
 
+/* The application's own connection is not what a fault run tries. */
+static void sql_plain(player *p, knocker_bytes text, const knocker_value *values, int32_t count,
+                      answer *out)
+{
+	if (p->watch != NULL)
+		p->watch->pause(true);
+	if (sql_connect(p))
+		sql_on_application(p, text, values, count, out);
+	if (p->watch != NULL)
+		p->watch->pause(false);
+}
+
 void play_sql(player *p, handle *h, const value *with, answer *out)
 {
 	knocker_value *values;
@@ -200,6 +213,6 @@ void play_sql(player *p, handle *h, const value *with, answer *out)
 		return;
 	if (h->work != NULL)
 		sql_within(p, h, text, values, count, out);
-	else if (sql_connect(p))
+	else
 		sql_plain(p, text, values, count, out);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "play.h"
+#include "watch.h"
 
 /* The format knows no `work_most`: it ends a job that is due again at once for ever. */
 enum { work_batch = 10, work_most = 100000 };
@@ -97,6 +98,8 @@ static const value *handler_script(player *p, handler *one)
 			script = script->next;
 	}
 	one->played++;
+	if (script == NULL && p->watch != NULL && p->watch->derailed)
+		script = one->runs->first;
 	if (script == NULL)
 		play_break(p, "run %lld of the handler of %s is one too many", (long long)one->played,
 		           one->where);
@@ -111,6 +114,7 @@ typedef struct {
 	int32_t outcome;
 	knocker_bytes reason;
 	int64_t delay_ms;
+	noted_run *run; /* of a watched play */
 } ending;
 
 static const struct {
@@ -171,14 +175,17 @@ static value *ending_split(player *p, const value *script, ending *to)
 
 /* ---- The loop ---- */
 
-static void work_settle(player *p, knocker_work *work, const ending *end, const value *id,
-                        value *events, answer *out)
+static void work_settle(player *p, handle *h, knocker_work *work, const ending *end,
+                        const value *id, value *events, answer *out)
 {
+	int64_t before = p->watch == NULL ? 0 : p->watch->injected();
 	knocker_rows *rows = NULL;
 	knocker_error error = {0};
 	int32_t rc = knocker_settle(work, end->outcome, end->reason, end->delay_ms, &rows, &error);
 	bool recorded = rc == 0;
 
+	if (p->watch != NULL)
+		watch_settled(p, h, end->run, rc, p->watch->injected() != before);
 	knocker_rows_free(rows);
 	/* A handler whose commit fails has failed, and that is recorded: so the header says. */
 	if (end->outcome == KNOCKER_HANDLED && (rc == KNOCKER_SQL || rc == KNOCKER_STORAGE))
@@ -220,7 +227,7 @@ static void work_job(player *p, handle *h, const value *job, value *events, answ
 	const value *job_id = value_get(job, "job_id");
 	const value *claim = value_get(job, "claim");
 	const value *event_id = value_get(job, "event_id");
-	ending end = {KNOCKER_NO_HANDLER, {NULL, 0}, 0};
+	ending end = {KNOCKER_NO_HANDLER, {NULL, 0}, 0, NULL};
 	const char *endpoint = work_text(job, "endpoint");
 	knocker_work *work = NULL;
 	handler *one;
@@ -239,10 +246,12 @@ static void work_job(player *p, handle *h, const value *job, value *events, answ
 	one = handler_find(h, endpoint, work_text(job, "event_type"));
 	if (one != NULL)
 		work_run(p, h, work, one, &end);
+	if (one != NULL && p->watch != NULL && p->broken == NULL)
+		end.run = watch_run(p, work, job_id->integer, claim->integer, &end.outcome, &end.reason);
 	if (p->broken != NULL)
 		knocker_work_free(work);
 	else
-		work_settle(p, work, &end, event_id, events, out);
+		work_settle(p, h, work, &end, event_id, events, out);
 }
 
 /* Gives back what a play that ends early has claimed and not begun. */

@@ -1,0 +1,181 @@
+/*
+ * Makes one call of the process fail, or all from one on. Calls are made by one thread, so plain
+ * numbers count them.
+ */
+#include "inject.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "hard_vfs.h"
+
+typedef struct {
+	fault_kind kind;
+	int64_t at, calls, fired;
+	bool forever, armed, paused;
+	int64_t core_base; /* the core's own count, when armed */
+	int64_t vfs_calls; /* the VFS's, while paused */
+} injection;
+
+static injection inject;
+
+static const char *const fault_names[FAULT_KINDS] = {"memory", "sqlite", "crypto", "write", "full",
+                                                     "read",   "short",  "lock",   "busy",  "open"};
+
+static const vfs_fault fault_vfs[FAULT_KINDS] = {
+	[FAULT_WRITE] = VFS_FAIL,       [FAULT_FULL] = VFS_FULL,      [FAULT_READ] = VFS_FAIL_READ,
+	[FAULT_SHORT] = VFS_SHORT_READ, [FAULT_LOCK] = VFS_FAIL_LOCK, [FAULT_BUSY] = VFS_BUSY_LOCK,
+	[FAULT_OPEN] = VFS_FAIL_OPEN,
+};
+
+const char *fault_name(fault_kind kind)
+{
+	return fault_names[kind];
+}
+
+fault_kind fault_named(const char *name)
+{
+	int kind = 0;
+
+	while (kind < FAULT_KINDS && strcmp(fault_names[kind], name) != 0)
+		kind++;
+	return (fault_kind)kind;
+}
+
+/* ---- Allocations of the two libraries ---- */
+
+static bool inject_refuses(fault_kind kind)
+{
+	if (!inject.armed || inject.paused || inject.kind != kind)
+		return false;
+	inject.calls++;
+	if (inject.calls != inject.at && !(inject.forever && inject.at > 0 && inject.calls > inject.at))
+		return false;
+	inject.fired++;
+	return true;
+}
+
+static sqlite3_mem_methods inject_sqlite;
+
+static void *inject_sqlite_get(int size)
+{
+	return inject_refuses(FAULT_SQLITE) ? NULL : inject_sqlite.xMalloc(size);
+}
+
+static void *inject_sqlite_resize(void *old, int size)
+{
+	return inject_refuses(FAULT_SQLITE) ? NULL : inject_sqlite.xRealloc(old, size);
+}
+
+static void *inject_crypto_get(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return size == 0 || inject_refuses(FAULT_CRYPTO) ? NULL : malloc(size);
+}
+
+static void *inject_crypto_resize(void *old, size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (size == 0) {
+		free(old);
+		return NULL;
+	}
+	return inject_refuses(FAULT_CRYPTO) ? NULL : realloc(old, size);
+}
+
+static void inject_crypto_free(void *memory, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(memory);
+}
+
+/* What libcrypto sets up once in a process is not tried: it never recovers from a failure there. */
+static void inject_warm_crypto(void)
+{
+	static const char *const names[] = {"SHA1", "SHA256", "SHA384", "SHA512"};
+
+	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_ADD_ALL_DIGESTS, NULL);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		EVP_MD_free(EVP_MD_fetch(NULL, names[i], NULL));
+}
+
+void inject_install(void)
+{
+	sqlite3_mem_methods own;
+
+	if (!CRYPTO_set_mem_functions(inject_crypto_get, inject_crypto_resize, inject_crypto_free))
+		exit(2);
+	inject_warm_crypto();
+	sqlite3_config(SQLITE_CONFIG_GETMALLOC, &inject_sqlite);
+	own = inject_sqlite;
+	own.xMalloc = inject_sqlite_get;
+	own.xRealloc = inject_sqlite_resize;
+	if (sqlite3_config(SQLITE_CONFIG_MALLOC, &own) != SQLITE_OK || sqlite3_initialize())
+		exit(2);
+	vfs_install();
+}
+
+/* ---- Arming ---- */
+
+void inject_arm(fault_kind kind, int64_t at, bool forever)
+{
+	inject = (injection){.kind = kind, .at = at, .forever = forever, .armed = true};
+	inject.core_base = memory_count();
+	if (kind == FAULT_MEMORY && at > 0)
+		memory_fail_after(at - 1, forever);
+	vfs_arm(fault_vfs[kind], at > 0 ? at : -1);
+	vfs.forever = forever && at > 0;
+}
+
+/* The core counts what it asks for, and the VFS what it is asked. */
+static void inject_count(void)
+{
+	if (!inject.armed)
+		return;
+	if (inject.kind == FAULT_MEMORY) {
+		inject.calls = memory_count() - inject.core_base;
+		if (inject.at > 0 && inject.calls >= inject.at)
+			inject.fired = inject.forever ? inject.calls - inject.at + 1 : 1;
+	} else if (fault_vfs[inject.kind] != VFS_PASS) {
+		inject.calls = vfs.count;
+		inject.fired = vfs.fired;
+	}
+}
+
+void inject_disarm(void)
+{
+	inject_count();
+	inject.armed = false;
+	memory_fail_after(-1, false);
+	vfs_arm(VFS_PASS, 0);
+}
+
+void inject_pause(bool paused)
+{
+	if (inject.armed && paused && !inject.paused) {
+		inject.vfs_calls = vfs.count;
+		vfs.fault = VFS_PASS;
+	} else if (inject.armed && !paused && inject.paused) {
+		vfs.count = inject.vfs_calls;
+		vfs.fault = fault_vfs[inject.kind];
+	}
+	inject.paused = paused;
+}
+
+int64_t inject_fired(void)
+{
+	inject_count();
+	return inject.fired;
+}
+
+int64_t inject_calls(void)
+{
+	inject_count();
+	return inject.calls;
+}
