@@ -135,28 +135,42 @@ size_t crypto_hmac(digest d, knocker_bytes key, const knocker_bytes *parts, size
 
 /* ---- the rest ---- */
 
-/* libcrypto calls a signature wrong too when it ran out of memory on the way; then an error stands
- * in its queue, which a wrong signature does not leave. */
-int32_t crypto_ed25519_verify(const uint8_t public_key[32], knocker_bytes message,
-                              knocker_bytes signature)
+static int32_t crypto_ed25519_once(const uint8_t public_key[32], knocker_bytes message,
+                                   const void *signature)
 {
 	const void *text = message.len > 0 ? message.data : (const void *)"";
 	EVP_PKEY *key;
 	EVP_MD_CTX *context;
 	int32_t right = -1;
 
-	if (signature.len != 64)
-		return 0;
 	ERR_clear_error();
 	key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, 32);
 	context = EVP_MD_CTX_new();
 	if (key && context && EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1)
-		right = EVP_DigestVerify(context, signature.data, 64, text, (size_t)message.len) == 1;
+		right = EVP_DigestVerify(context, signature, 64, text, (size_t)message.len) == 1;
 	if (right == 0 && ERR_peek_error() != 0)
 		right = -1;
 	EVP_MD_CTX_free(context);
 	EVP_PKEY_free(key);
 	return right;
+}
+
+/* libcrypto calls a signature wrong when it runs out of memory on the way, too, and does not always
+ * leave an error. So a wrong one is looked at again, once memory for its digest is there. */
+int32_t crypto_ed25519_verify(const uint8_t public_key[32], knocker_bytes message,
+                              knocker_bytes signature)
+{
+	uint8_t hash[DIGEST_MAX];
+	int32_t right;
+
+	if (signature.len != 64)
+		return 0;
+	right = crypto_ed25519_once(public_key, message, signature.data);
+	if (right != 0)
+		return right;
+	if (crypto_hash(DIGEST_SHA512, &message, 1, hash) == 0)
+		return -1;
+	return crypto_ed25519_once(public_key, message, signature.data);
 }
 
 bool crypto_equal(knocker_bytes a, knocker_bytes b)
