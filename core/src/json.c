@@ -18,11 +18,15 @@ typedef union {
 	max_align_t align;
 } json_memory;
 
+/* cJSON says of a text that it is wrong when memory ran out. Of this thread's parse. */
+static _Thread_local bool json_starved;
+
 static void *json_memory_get(size_t size)
 {
 	json_memory *memory = size > SIZE_MAX - sizeof *memory ? NULL
 	                                                       : memory_get(sizeof *memory + size);
 
+	json_starved |= !memory;
 	if (!memory)
 		return NULL;
 	memory->size = size;
@@ -53,13 +57,15 @@ static void json_hooks(void)
  * parse. */
 static pthread_mutex_t json_one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
-static json *json_parse_checked(const uint8_t *s, size_t len, const char **end)
+static json *json_parse_checked(const uint8_t *s, size_t len, const char **end, bool *no_memory)
 {
 	json *tree;
 
 	pthread_once(&json_once, json_hooks);
 	pthread_mutex_lock(&json_one_at_a_time);
+	json_starved = false;
 	tree = cJSON_ParseWithLengthOpts((const char *)s, len, end, 0);
+	*no_memory = json_starved;
 	pthread_mutex_unlock(&json_one_at_a_time);
 	return tree;
 }
@@ -223,6 +229,7 @@ int32_t json_parse(const char *what, knocker_bytes text, json **out, knocker_err
 {
 	json_check check = {.s = text.data ? text.data : (const void *)"", .len = (size_t)text.len};
 	const char *end = NULL;
+	bool no_memory = false;
 	json *tree;
 	int32_t rc;
 
@@ -234,7 +241,9 @@ int32_t json_parse(const char *what, knocker_bytes text, json **out, knocker_err
 	if (check.wrong)
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "%s is not JSON: %s at byte %zu", what,
 		            check.wrong, check.at);
-	tree = json_parse_checked(check.s, check.len, &end);
+	tree = json_parse_checked(check.s, check.len, &end, &no_memory);
+	if (!tree && no_memory)
+		return fail_memory(error);
 	if (!tree)
 		return fail(error, KNOCKER_INVALID_ARGUMENT,
 		            "%s is not JSON: it breaks off or goes wrong at byte %zu", what,
