@@ -1,5 +1,5 @@
-/* The commands that only look: lists, one event, why, stats. Owns which columns a person sees; rows
- * and their rules are the library's. */
+/* The commands that list, and stats. Owns which columns a person sees; rows and their rules are the
+ * library's. */
 #include "print.h"
 
 #include <stdio.h>
@@ -8,9 +8,6 @@
 
 #define LIST_DEFAULT 20 /* rows, so that the newest do not scroll away */
 #define LIST_MOST 1000
-#define BODY_SHOWN (16 * 1024) /* bytes of a body on a terminal */
-
-#define COUNT(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
 
 static const column event_columns[] = {
 	{"id", "id", SHOW_PLAIN, KEEP},
@@ -23,20 +20,7 @@ static const column event_columns[] = {
 	{"provider_event_id|provider_delivery_id", "provider's id", SHOW_TEXT, SPARE},
 };
 
-static const column event_record[] = {
-	{"endpoint", "endpoint", SHOW_TEXT, KEEP},
-	{"event_type", "type", SHOW_TEXT, KEEP},
-	{"status", "status", SHOW_STATUS, KEEP},
-	{"attempt_count", "attempts", SHOW_PLAIN, KEEP},
-	{"last_error", "last error", SHOW_TEXT, KEEP},
-	{"received_at", "received", SHOW_TIME, KEEP},
-	{"handled_at", "handled", SHOW_TIME, KEEP},
-	{"provider_event_id", "event id", SHOW_TEXT, KEEP},
-	{"provider_delivery_id", "delivery id", SHOW_TEXT, KEEP},
-	{"dedupe_key", "dedupe key", SHOW_TEXT, KEEP},
-};
-
-static const column delivery_columns[] = {
+const column delivery_columns[DELIVERY_COLUMNS] = {
 	{"id", "id", SHOW_PLAIN, KEEP},
 	{"received_at", "received", SHOW_TIME, KEEP},
 	{"endpoint", "endpoint", SHOW_TEXT, KEEP},
@@ -47,23 +31,15 @@ static const column delivery_columns[] = {
 	{"provider_event_id|provider_delivery_id", "provider's id", SHOW_TEXT, SPARE},
 };
 
-static const column attempt_columns[] = {
-	{"attempted_at", "attempted", SHOW_TIME, KEEP},
-	{"outcome", "outcome", SHOW_STATUS, KEEP},
-	{"duration_ms", "ms", SHOW_PLAIN, KEEP},
-	{"error", "error", SHOW_TEXT, KEEP},
-};
-
-static const column why_record[] = {
-	{"status", "status", SHOW_STATUS, KEEP},
-	{"cause", "cause", SHOW_TEXT, KEEP},
-	{"due_at", "due", SHOW_TIME, KEEP},
-	{"worker_id", "worker", SHOW_TEXT, KEEP},
-	{"lease_until", "lease until", SHOW_TIME, KEEP},
-	{"attempt_count", "attempts", SHOW_PLAIN, KEEP},
-	{"last_error", "last error", SHOW_TEXT, KEEP},
-	{"orphan_delivery_id", "refused twin", SHOW_PLAIN, KEEP},
-	{"orphan_error", "its error", SHOW_TEXT, KEEP},
+static const column audit_columns[] = {
+	{"id", "id", SHOW_PLAIN, KEEP},
+	{"executed_at", "executed", SHOW_TIME, KEEP},
+	{"kind", "kind", SHOW_PLAIN, KEEP},
+	{"events_pruned", "events", SHOW_PLAIN, KEEP},
+	{"deliveries_pruned", "deliveries", SHOW_PLAIN, KEEP},
+	{"attempts_pruned", "attempts", SHOW_PLAIN, KEEP},
+	{"live_jobs_pruned", "live jobs", SHOW_PLAIN, SPARE},
+	{"summary_json", "asked for", SHOW_TEXT, SPARE},
 };
 
 static const column stats_columns[] = {
@@ -142,6 +118,7 @@ static knocker_filter look_filter(const options *o, int64_t kind)
 	                        .status = bytes_of(o->status),
 	                        .event_type = bytes_of(o->type),
 	                        .event_id = o->event,
+	                        .audit_kind = bytes_of(o->kind),
 	                        .signature_valid = o->invalid == 1 ? 2 : 0,
 	                        .orphaned = o->orphaned,
 	                        .without_body = 1};
@@ -158,7 +135,14 @@ int look_deliveries(const options *o)
 {
 	knocker_filter filter = look_filter(o, KNOCKER_DELIVERY);
 
-	return look_list(o, &filter, delivery_columns, COUNT(delivery_columns));
+	return look_list(o, &filter, delivery_columns, DELIVERY_COLUMNS);
+}
+
+int look_audits(const options *o)
+{
+	knocker_filter filter = look_filter(o, KNOCKER_AUDIT);
+
+	return look_list(o, &filter, audit_columns, COUNT(audit_columns));
 }
 
 int look_endpoints(const options *o)
@@ -178,131 +162,6 @@ int look_providers(const options *o)
 		return complain_error(&error);
 	look_print(o, rows, provider_columns, COUNT(provider_columns), 0);
 	return EXIT_DONE;
-}
-
-/* An event with its attempts and deliveries: three reads, each of rows of their own. */
-typedef struct {
-	knocker_rows *event, *attempts, *deliveries;
-} dossier;
-
-static int32_t dossier_read(knocker *k, int64_t id, dossier *d, knocker_error *error)
-{
-	knocker_filter filter = {.size = sizeof filter,
-	                         .kind = KNOCKER_ATTEMPT,
-	                         .limit = LIST_MOST,
-	                         .event_id = id,
-	                         .without_body = 1};
-	int32_t rc = knocker_get(k, KNOCKER_EVENT, id, &d->event, error);
-
-	if (rc == 0)
-		rc = knocker_list(k, &filter, &d->attempts, error);
-	filter.kind = KNOCKER_DELIVERY;
-	if (rc == 0)
-		rc = knocker_list(k, &filter, &d->deliveries, error);
-	if (rc == 0)
-		knocker_rows_next(d->event);
-	return rc;
-}
-
-static void dossier_json_list(text *out, const char *name, knocker_rows *rows)
-{
-	const char *comma = "";
-
-	text_print(out, ",\"%s\":[", name);
-	while (knocker_rows_next(rows) == 0) {
-		text_puts(out, comma);
-		print_json_row(out, rows, false);
-		comma = ",";
-	}
-	text_puts(out, "]");
-}
-
-static void dossier_json(dossier *d)
-{
-	text line = {0};
-
-	print_json_row(&line, d->event, true);
-	line.len--; /* reopens the object: the lists are members of it */
-	dossier_json_list(&line, "attempts", d->attempts);
-	dossier_json_list(&line, "deliveries", d->deliveries);
-	text_puts(&line, "}");
-	print_line(&line);
-}
-
-static void dossier_block(const char *heading, knocker_value stored)
-{
-	if (stored.type != KNOCKER_TEXT || stored.bytes.len <= 2)
-		return; /* {}: there were none */
-	print_heading(heading);
-	print_json_block(stored.bytes.data, (size_t)stored.bytes.len);
-}
-
-static void dossier_print(dossier *d, int64_t id)
-{
-	knocker_value body = print_value(d->event, "body");
-	char heading[40];
-
-	snprintf(heading, sizeof heading, "event %lld", (long long)id);
-	print_heading(heading);
-	print_record(d->event, event_record, COUNT(event_record));
-	dossier_block("headers", print_value(d->event, "headers_json"));
-	dossier_block("query", print_value(d->event, "query_json"));
-	print_heading("body");
-	print_body(body.bytes.data, (size_t)body.bytes.len, BODY_SHOWN);
-	print_heading("attempts, newest first");
-	if (print_table(d->attempts, attempt_columns, COUNT(attempt_columns), NULL) == 0)
-		printf("none\n");
-	print_heading("deliveries, newest first");
-	if (print_table(d->deliveries, delivery_columns, COUNT(delivery_columns), NULL) == 0)
-		printf("none\n");
-}
-
-int look_event(const options *o)
-{
-	knocker_error error = {0};
-	knocker *k = NULL;
-	dossier d = {0};
-	int code = database_open(o, &k);
-
-	if (code != EXIT_DONE)
-		return code;
-	if (dossier_read(k, o->id, &d, &error) < 0) {
-		code = complain_error(&error);
-	} else if (o->raw == 1) {
-		knocker_value body = print_value(d.event, "body");
-		fwrite(body.bytes.data, 1, body.bytes.data != NULL ? (size_t)body.bytes.len : 0, stdout);
-	} else if (o->json == 1) {
-		dossier_json(&d);
-	} else {
-		dossier_print(&d, o->id);
-	}
-	knocker_rows_free(d.event);
-	knocker_rows_free(d.attempts);
-	knocker_rows_free(d.deliveries);
-	return database_close(k, code);
-}
-
-int look_why(const options *o)
-{
-	knocker_error error = {0};
-	knocker_rows *rows = NULL;
-	knocker *k = NULL;
-	int code = database_open(o, &k);
-
-	if (code != EXIT_DONE)
-		return code;
-	if (knocker_why(k, o->id, &rows, &error) < 0) {
-		code = complain_error(&error);
-	} else if (o->json == 1) {
-		print_json_lines(rows, true);
-	} else if (knocker_rows_next(rows) == 0) {
-		text sentence = {0};
-		print_shown(&sentence, print_value(rows, "sentence"), SHOW_TEXT);
-		print_line(&sentence);
-		print_record(rows, why_record, COUNT(why_record));
-	}
-	knocker_rows_free(rows);
-	return database_close(k, code);
 }
 
 int look_stats(const options *o)

@@ -9,12 +9,19 @@
 #include <string.h>
 #include <time.h>
 
-typedef enum { KIND_SWITCH, KIND_WORD, KIND_NUMBER, KIND_TIME, KIND_LIST } option_kind;
+typedef enum {
+	KIND_SWITCH,
+	KIND_WORD,
+	KIND_NUMBER,
+	KIND_TIME, /* a moment */
+	KIND_SPAN, /* seconds that pass */
+	KIND_LIST
+} option_kind;
 
 typedef struct {
 	const char *name;
 	option_kind kind;
-	option_bit bit;
+	option_bits bit;
 	size_t offset; /* of the member of `options` that it sets; unused by KIND_LIST */
 	const char *value;
 	const char *meaning;
@@ -34,9 +41,14 @@ static const option option_table[] = {
 	{"invalid", KIND_SWITCH, OPTION_INVALID, AT(invalid), NULL,
      "only those whose signature is not valid, or was not checked"},
 	{"since", KIND_TIME, OPTION_SINCE, AT(since_s), "TIME",
-     "received since: 15m, 2h, 7d (ago), 2026-01-31T14:30 (UTC), Unix seconds"},
-	{"limit", KIND_NUMBER, OPTION_LIMIT, AT(limit), "N", "at most so many, 1 to 1000 (20)"},
+     "from then on: 15m, 2h, 7d (ago), 2026-01-31T14:30 (UTC), Unix seconds"},
+	{"older-than", KIND_TIME, OPTION_OLDER_THAN, AT(older_than_s), "TIME",
+     "received before: 12h, 30d (ago), 2026-01-31 (UTC), Unix seconds"},
+	{"limit", KIND_NUMBER, OPTION_LIMIT, AT(limit), "N",
+     "at most so many; a list has 20 of at most 1000 unless told"},
 	{"before", KIND_NUMBER, OPTION_BEFORE, AT(before), "ID", "the next page: ids below this one"},
+	{"kind", KIND_WORD, OPTION_KIND, AT(kind), "KIND",
+     "only prune_events or prune_orphan_deliveries"},
 	{"raw", KIND_SWITCH, OPTION_RAW, AT(raw), NULL, "write the body alone, byte for byte"},
 	{"reason", KIND_WORD, OPTION_REASON, AT(reason), "TEXT", "why, for whoever asks later"},
 	{"provider", KIND_WORD, OPTION_PROVIDER, AT(provider), "NAME",
@@ -61,6 +73,12 @@ static const option option_table[] = {
 	{"times", KIND_NUMBER, OPTION_TIMES, AT(times), "N", "send the same request N times (1)"},
 	{"forge", KIND_SWITCH, OPTION_FORGE, AT(forge), NULL, "damage the signature"},
 	{"timeout", KIND_NUMBER, OPTION_TIMEOUT, AT(timeout_s), "SECONDS", "give up on an answer (30)"},
+	{"dry-run", KIND_SWITCH, OPTION_DRY_RUN, AT(dry_run), NULL, "only count what it would be"},
+	{"yes", KIND_SWITCH, OPTION_YES, AT(yes), NULL, "do not ask"},
+	{"late", KIND_SPAN, OPTION_LATE, AT(late_s), "TIME",
+     "a job that waits for longer is a fault: 90s, 5m, 2h (5m)"},
+	{"full", KIND_SWITCH, OPTION_FULL, AT(full), NULL,
+     "check the integrity of a large file too, which reads all of it"},
 	{"json", KIND_SWITCH, OPTION_JSON, AT(json), NULL, "one JSON object a line"},
 	{"help", KIND_SWITCH, OPTION_HELP, AT(help), NULL, "this text"},
 };
@@ -84,8 +102,8 @@ static bool number_read(const char *words, int64_t *out)
 	return true;
 }
 
-/* 90s, 15m, 2h, 7d: so long ago. */
-static bool time_read_ago(const char *words, int64_t *out)
+/* 90s, 15m, 2h, 7d */
+static bool span_read(const char *words, int64_t *out)
 {
 	static const struct {
 		char unit;
@@ -103,11 +121,19 @@ static bool time_read_ago(const char *words, int64_t *out)
 		return false;
 	for (i = 0; i < sizeof units / sizeof units[0]; i++) {
 		if (words[len - 1] == units[i].unit) {
-			*out = (int64_t)time(NULL) - number * units[i].seconds;
-			return *out > 0;
+			*out = number * units[i].seconds;
+			return true;
 		}
 	}
 	return false;
+}
+
+static bool time_read_ago(const char *words, int64_t *out)
+{
+	if (!span_read(words, out))
+		return false;
+	*out = (int64_t)time(NULL) - *out;
+	return *out > 0;
 }
 
 static bool time_read_date(const char *words, int64_t *out)
@@ -188,11 +214,15 @@ static int option_set(const option *which, const char *value, options *o)
 	case KIND_TIME:
 		read = time_read(value, (int64_t *)(void *)member);
 		break;
+	case KIND_SPAN:
+		read = span_read(value, (int64_t *)(void *)member) && *(int64_t *)(void *)member > 0;
+		break;
 	}
 	if (!read)
 		return complain(EXIT_USAGE, "--%s: '%s' is no %s", which->name, value,
 		                which->kind == KIND_TIME ? "time: give 15m, 2h, 7d, a date or Unix seconds"
-		                                         : "number from 1 up");
+		                : which->kind == KIND_SPAN ? "time: give 90s, 5m, 2h"
+		                                           : "number from 1 up");
 	return EXIT_DONE;
 }
 
@@ -242,29 +272,37 @@ int options_read(int count, char **arguments, options *o)
 	return code;
 }
 
+/* The word after the command's name. */
+static int options_check_word(options *o, const command *c)
+{
+	bool optional = c->word != NULL && c->word[0] == '[';
+
+	if (c->word == NULL && o->word_count > 1)
+		return complain(EXIT_USAGE, "%s takes no '%.60s'; see knocker %s --help", c->name,
+		                o->words[1], c->name);
+	if (c->word != NULL && o->word_count < 2 && !optional)
+		return complain(EXIT_USAGE, "which one? knocker %s %s", c->name, c->word);
+	if (c->word != NULL && o->word_count == 2 && strstr(c->word, "ID") != NULL &&
+	    (!number_read(o->words[1], &o->id) || o->id < 1))
+		return complain(EXIT_USAGE, "'%.60s' is no id: ids are numbers from 1 up", o->words[1]);
+	return EXIT_DONE;
+}
+
 int options_check(options *o, const command *c)
 {
 	size_t i;
 
 	for (i = 0; i < OPTION_COUNT; i++) {
-		if ((o->seen & option_table[i].bit & ~c->takes & ~(uint32_t)OPTION_HELP) != 0)
+		if ((o->seen & option_table[i].bit & ~c->takes & ~OPTION_HELP) != 0)
 			return complain(EXIT_USAGE, "%s takes no --%s; see knocker %s --help", c->name,
 			                option_table[i].name, c->name);
 	}
-	if (c->word == NULL && o->word_count > 1)
-		return complain(EXIT_USAGE, "%s takes no '%.60s'; see knocker %s --help", c->name,
-		                o->words[1], c->name);
-	if (c->word != NULL && o->word_count < 2)
-		return complain(EXIT_USAGE, "which one? knocker %s %s", c->name, c->word);
-	if (c->word != NULL && strcmp(c->word, "ID") == 0 &&
-	    (!number_read(o->words[1], &o->id) || o->id < 1))
-		return complain(EXIT_USAGE, "'%.60s' is no id: ids are numbers from 1 up", o->words[1]);
-	if (o->limit > 1000)
+	if ((c->takes & OPTION_DRY_RUN) == 0 && o->limit > 1000)
 		return complain(EXIT_USAGE, "--limit: %lld is over 1000; use --before for the next page",
 		                (long long)o->limit);
 	if (o->timeout_s > 3600)
 		return complain(EXIT_USAGE, "--timeout: %lld is over 3600", (long long)o->timeout_s);
-	return EXIT_DONE;
+	return options_check_word(o, c);
 }
 
 void options_help(const command *c)
@@ -280,5 +318,27 @@ void options_help(const command *c)
 		snprintf(left, sizeof left, "--%s%s%s", which->name, which->value != NULL ? " " : "",
 		         which->value != NULL ? which->value : "");
 		printf("  %-24s %s\n", left, which->meaning);
+	}
+}
+
+void options_json(const command *c, text *out)
+{
+	const char *comma = "";
+	size_t i;
+
+	for (i = 0; i < OPTION_COUNT; i++) {
+		const option *which = &option_table[i];
+
+		if (((c->takes | OPTION_HELP) & which->bit) == 0)
+			continue;
+		text_print(out, "%s{\"name\":\"%s\",\"value\":", comma, which->name);
+		if (which->value != NULL)
+			text_json(out, which->value, strlen(which->value));
+		else
+			text_puts(out, "null");
+		text_puts(out, ",\"meaning\":");
+		text_json(out, which->meaning, strlen(which->meaning));
+		text_puts(out, "}");
+		comma = ",";
 	}
 }

@@ -117,6 +117,33 @@ static void shown_time(text *out, int64_t seconds)
 		text_print(out, "%lld", (long long)seconds);
 }
 
+void print_span(text *out, int64_t seconds)
+{
+	static const struct {
+		int64_t seconds;
+		char unit;
+	} units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+	size_t i = 0;
+
+	while (i < 3 && seconds < units[i].seconds)
+		i++;
+	text_print(out, "%lld%c", (long long)(seconds / units[i].seconds), units[i].unit);
+	seconds %= units[i].seconds;
+	if (i < 3 && seconds / units[i + 1].seconds > 0)
+		text_print(out, " %lld%c", (long long)(seconds / units[i + 1].seconds), units[i + 1].unit);
+}
+
+void print_bytes(text *out, int64_t bytes)
+{
+	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+	double amount = (double)bytes;
+	size_t i = 0;
+
+	for (; amount >= 1024 && i < 4; i++)
+		amount /= 1024;
+	text_print(out, i == 0 ? "%.0f %s" : "%.1f %s", amount, units[i]);
+}
+
 void print_shown(text *out, knocker_value value, show how)
 {
 	if (how == SHOW_SIGNATURE) {
@@ -147,7 +174,7 @@ void print_shown(text *out, knocker_value value, show how)
 	}
 }
 
-static int shown_columns(const char *shown)
+int print_columns(const char *shown)
 {
 	const unsigned char *at = (const unsigned char *)shown;
 	size_t left = strlen(shown), size;
@@ -203,7 +230,7 @@ static void grid_add(grid *g, knocker_value value, show how)
 	if (shown.data == NULL)
 		text_puts(&shown, "");
 	g->cells[g->count].shown = shown.data;
-	g->cells[g->count].columns = shown_columns(shown.data);
+	g->cells[g->count].columns = print_columns(shown.data);
 	if (g->cells[g->count].columns > g->widths[at])
 		g->widths[at] = g->cells[g->count].columns;
 	g->count++;
@@ -284,7 +311,7 @@ static void grid_print(const grid *g, const column *columns)
 
 	for (at = 0; at < g->columns; at++) {
 		headings[at].shown = (char *)(uintptr_t)columns[at].heading;
-		headings[at].columns = shown_columns(columns[at].heading);
+		headings[at].columns = print_columns(columns[at].heading);
 	}
 	grid_line(&line, g, columns, headings, true);
 	print_heading(line.data);
@@ -302,7 +329,7 @@ int64_t print_table(knocker_rows *rows, const column *columns, int32_t count, in
 	int32_t i;
 
 	for (i = 0; i < count; i++)
-		g.widths[i] = shown_columns(columns[i].heading);
+		g.widths[i] = print_columns(columns[i].heading);
 	for (; knocker_rows_next(rows) == 0; rows_count++) {
 		for (i = 0; i < count; i++)
 			grid_add(&g, column_value(rows, &columns[i]), columns[i].how);
@@ -317,6 +344,16 @@ int64_t print_table(knocker_rows *rows, const column *columns, int32_t count, in
 	return rows_count;
 }
 
+/* How long ago a moment was, or how far away it is, as a person would say it. */
+static void record_age(text *out, int64_t seconds)
+{
+	int64_t age = (int64_t)time(NULL) - seconds;
+
+	text_puts(out, age < 0 ? " (in " : " (");
+	print_span(out, age < 0 ? -age : age);
+	text_puts(out, age < 0 ? ")" : " ago)");
+}
+
 void print_record(const knocker_rows *rows, const column *columns, int32_t count)
 {
 	int32_t i;
@@ -328,6 +365,8 @@ void print_record(const knocker_rows *rows, const column *columns, int32_t count
 		if (value.type == KNOCKER_NULL && columns[i].how != SHOW_SIGNATURE)
 			continue;
 		print_shown(&shown, value, columns[i].how);
+		if (value.type == KNOCKER_INTEGER && columns[i].how == SHOW_TIME)
+			record_age(&shown, value.integer);
 		if (shown.len > 0)
 			printf("  %-12s %s%s%s\n", columns[i].heading, print_colour(columns[i].how, shown.data),
 			       shown.data,

@@ -26,6 +26,10 @@ typedef struct {
 	} need;
 } column;
 
+#define COUNT(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
+#define DELIVERY_COLUMNS 8
+extern const column delivery_columns[DELIVERY_COLUMNS]; /* of every list of deliveries */
+
 /* Prints all rows that are left as a table, and frees nothing. `last_id`, unless NULL, receives the
  * last row's id. Gives the count. */
 int64_t print_table(knocker_rows *rows, const column *columns, int32_t count, int64_t *last_id);
@@ -41,6 +45,9 @@ void print_line(text *t); /* writes it with a line feed, and frees it */
 knocker_value print_value(const knocker_rows *rows, const char *name); /* of the current row; null:
                                                                           no such column */
 void print_shown(text *out, knocker_value value, show how);            /* as people read it */
+void print_span(text *out, int64_t seconds);                           /* 90d, 3h 20m, 45s */
+void print_bytes(text *out, int64_t bytes);                            /* 1.4 GiB */
+int print_columns(const char *shown);                                  /* of a terminal */
 bool print_is_terminal(void);
 const char *print_colour(show how, const char *shown); /* how to begin it; "" off a terminal and
                                                           where there is none */

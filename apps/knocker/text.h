@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TEXT_LIMIT                                                                               \
+#define TEXT_LIMIT \
 	((size_t)256 << 20) /* bytes of one text: far over every body that Knocker stores by default \
 	                     */
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import struct
 import subprocess
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +20,18 @@ BINARY = bytes(range(256)) * 3
 HOSTILE = "evil\x1b[31m\u202eepyt"
 
 
-def run(*arguments: object, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
-    """Runs the command line with nothing of our own environment that it reads."""
+def environ(**more: str) -> dict[str, str]:
+    """Our own environment without what the command line reads."""
     bare = {name: value for name, value in os.environ.items() if name not in ("KNOCKER_DB", "NO_COLOR")}
+    return {**bare, "no_proxy": "127.0.0.1", **more}
+
+
+def run(*arguments: object, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Runs the command line, with no terminal anywhere."""
     return subprocess.run(
         [KNOCKER, *map(str, arguments)],
         input=stdin,
-        env={**bare, "no_proxy": "127.0.0.1", **environment},
+        env=environ(**environment),
         capture_output=True,
         timeout=60,
     )
@@ -50,6 +59,29 @@ def objects(*arguments: object, code: int = 0, **environment: str) -> list[dict[
     found = [json.loads(line) for line in lines]
     assert all(isinstance(one, dict) for one in found), lines
     return found
+
+
+def on_terminal(columns: int, *arguments: object, answer: str = "", **environment: str) -> tuple[int, str]:
+    """How it ends on a terminal so wide, and all that stands there then; `answer` is typed ahead."""
+    outer, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    done = subprocess.Popen(
+        [KNOCKER, *map(str, arguments)],
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        env=environ(TERM="xterm", **environment),
+    )
+    os.close(inner)
+    os.write(outer, answer.encode())
+    shown = b""
+    try:
+        while part := os.read(outer, 65536):
+            shown += part
+    except OSError:  # Linux says so when the other side has closed
+        pass
+    os.close(outer)
+    return done.wait(30), shown.decode()
 
 
 def fill(path: Path) -> dict[str, int]:

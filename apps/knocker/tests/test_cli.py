@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 import base64
-import fcntl
-import os
-import pty
 import re
-import struct
-import subprocess
-import termios
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 from conftest import Filled
-from shell import BINARY, HOSTILE, KNOCKER, complaint, objects, run, text
+from shell import BINARY, HOSTILE, complaint, objects, on_terminal, run, text
 
-COMMANDS = re.findall(r"^  ([a-z]+)( ID| URL| COMMAND)? {2,}", text("help"), re.MULTILINE)
-LOOKING = [
+COMMANDS = re.findall(r"^  ([a-z-]+)(?: [][A-Za-z|]+)? {2,}", text("help"), re.MULTILINE)
+OPENING = [
     "events",
     "deliveries",
     "stats",
     "endpoints",
+    "audits",
+    "tail",
+    "doctor",
     "event 1",
+    "delivery 1",
     "why 1",
     "replay 1",
     "requeue 1",
+    "requeue --status dead",
     "ignore 1",
+    "replay-delivery 1",
+    "pause shop",
+    "resume shop",
+    "prune events --older-than 1d",
 ]
 
 
 def test_the_overview_lists_the_commands() -> None:
-    wanted = {"events", "event", "deliveries", "why", "stats", "replay", "verify", "sign", "send"}
-    assert wanted <= {name for name, _ in COMMANDS}
+    wanted = """init endpoints events event deliveries delivery why tail stats ignore replay requeue
+        replay-delivery prune audits providers verify sign send doctor pause resume help"""
+    assert set(wanted.split()) == set(COMMANDS) and len(COMMANDS) == 23
 
 
-@pytest.mark.parametrize("name", [name for name, _ in COMMANDS])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_explains_itself_with_examples_and_exit_codes(name: str) -> None:
     shown = text(name, "--help")
     assert f"Usage: knocker {name}" in shown
@@ -66,7 +71,17 @@ def test_the_version_is_that_of_the_repository() -> None:
         ("event 1.5", "'1.5' is no id"),
         ("event 99999999999999999999", "is no id"),
         ("why 0x10", "'0x10' is no id"),
-        ("replay", "knocker replay ID"),
+        ("replay", "give an ID"),
+        ("requeue --endpoint shop", "--status"),
+        ("requeue 1 --status dead", "not both"),
+        ("pause", "knocker pause ENDPOINT"),
+        ("prune", "knocker prune events|orphans"),
+        ("prune jobs --older-than 1d", "'jobs' cannot be pruned"),
+        ("prune events", "--older-than"),
+        ("prune orphans --older-than 1d --status handled", "orphans have no status"),
+        ("prune events --older-than soon", "'soon' is no time"),
+        ("doctor --late 0s", "'0s' is no time"),
+        ("doctor --late 5", "'5' is no time"),
         ("events --limit", "--limit needs a value"),
         ("events --limit 0", "'0' is no number"),
         ("events --limit 1001", "over 1000"),
@@ -94,7 +109,7 @@ def test_no_command_at_all_shows_the_overview_and_exits_with_2() -> None:
     assert b"Usage: knocker COMMAND" in done.stderr
 
 
-@pytest.mark.parametrize("command", LOOKING)
+@pytest.mark.parametrize("command", OPENING)
 def test_a_missing_database_is_named_and_not_created(command: str, tmp_path: Path) -> None:
     path = tmp_path / "none.db"
     assert str(path) in complaint(*command.split(), "--db", path, code=3)
@@ -113,8 +128,19 @@ def test_what_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "empty.db").stat().st_size == 0
 
 
-@pytest.mark.parametrize("command", ["event", "why", "replay", "requeue", "ignore"])
-def test_an_unknown_event_is_named_and_exits_with_3(command: str, db: Filled) -> None:
+@pytest.mark.parametrize("command", OPENING)
+def test_a_database_without_an_inbox_is_left_as_it_is(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as other:
+        other.execute("create table stock (item text)")
+    other.close()
+    before = path.read_bytes()
+    assert "without an inbox" in complaint(*command.split(), "--db", path, code=4)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["event", "delivery", "why", "replay", "requeue", "ignore", "replay-delivery"])
+def test_an_unknown_event_or_delivery_is_named_and_exits_with_3(command: str, db: Filled) -> None:
     assert "424242" in complaint(command, 424242, "--db", db.path, code=3)
 
 
@@ -194,37 +220,14 @@ def test_tables_fit_a_hundred_columns_where_there_is_no_terminal(db: Filled) -> 
         assert not any("\x1b" in line for line in lines)
 
 
-def on_terminal(columns: int, *arguments: object, **environment: str) -> str:
-    """What it writes to a terminal so wide."""
-    outer, inner = pty.openpty()
-    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    bare = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-    done = subprocess.Popen(
-        [KNOCKER, *map(str, arguments)],
-        stdout=inner,
-        stderr=subprocess.DEVNULL,
-        env={**bare, "TERM": "xterm", **environment},
-    )
-    os.close(inner)
-    shown = b""
-    try:
-        while part := os.read(outer, 65536):
-            shown += part
-    except OSError:  # Linux says so when the other side has closed
-        pass
-    os.close(outer)
-    assert done.wait(30) == 0
-    return shown.decode()
-
-
 def test_colour_and_width_are_those_of_the_terminal(db: Filled) -> None:
-    shown = on_terminal(60, "events", "--db", db.path)
+    shown = on_terminal(60, "events", "--db", db.path)[1]
     assert "\x1b[31mdead" in shown and "\x1b[32mhandled" in shown
     plain = re.sub("\x1b\\[[0-9;]*m", "", shown)
     assert max(map(len, plain.splitlines())) <= 60
-    assert "provider's id" not in plain and "provider's id" in on_terminal(150, "events", "--db", db.path)
-    assert "\x1b" not in on_terminal(60, "events", "--db", db.path, NO_COLOR="1")
-    assert "\x1b" not in on_terminal(60, "events", "--db", db.path, "--json")
+    assert "provider's id" not in plain and "provider's id" in on_terminal(150, "events", "--db", db.path)[1]
+    assert "\x1b" not in on_terminal(60, "events", "--db", db.path, NO_COLOR="1")[1]
+    assert "\x1b" not in on_terminal(60, "events", "--db", db.path, "--json")[1]
 
 
 def test_why_is_a_sentence_and_fields(db: Filled) -> None:
