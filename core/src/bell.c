@@ -23,9 +23,10 @@ struct bell {
 	pthread_cond_t changed;
 	int64_t generation, stops;
 	bool listening; /* one of the waiters polls the descriptors */
-	int watch_fd; /* inotify, or -1 where the system has none left: then looks once a second suffice
-	               */
+	bool watched;   /* the watch was asked for */
+	int watch_fd; /* inotify; -1: not yet, or the system has none left: looks each second suffice */
 	int stop_fd;
+	char folder[PATH_MAX];
 	char name[NAME_MAX + 1]; /* of the WAL file in its folder */
 };
 
@@ -34,20 +35,18 @@ void bell_ring(const char *wal_path)
 	utimensat(AT_FDCWD, wal_path, NULL, 0);
 }
 
-/* The folder is watched, not the file: a WAL that is made anew needs no new watch. */
-static int bell_watch(const char *wal_path)
+/* The folder is watched, not the file: a WAL that is made anew needs no new watch. Watched from the
+ * first wait on: a system has few watches to give, and takes 10 ms to end one. The lock is held. */
+static void bell_watch(bell *b)
 {
-	char folder[PATH_MAX];
-	const char *slash = strrchr(wal_path, '/');
-	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-
-	snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - wal_path + 1) : 1,
-	         slash ? wal_path : ".");
-	if (fd >= 0 && inotify_add_watch(fd, folder, IN_ATTRIB) < 0) {
-		close(fd);
-		fd = -1;
+	if (b->watched)
+		return;
+	b->watched = true;
+	b->watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (b->watch_fd >= 0 && inotify_add_watch(b->watch_fd, b->folder, IN_ATTRIB) < 0) {
+		close(b->watch_fd);
+		b->watch_fd = -1;
 	}
-	return fd;
 }
 
 int32_t bell_open(const char *wal_path, bell **out, knocker_error *error)
@@ -65,7 +64,9 @@ int32_t bell_open(const char *wal_path, bell **out, knocker_error *error)
 		memory_free(b);
 		return fail(error, KNOCKER_STORAGE, "no file descriptor is left: %s", strerror(errno));
 	}
-	b->watch_fd = bell_watch(wal_path);
+	b->watch_fd = -1;
+	snprintf(b->folder, sizeof b->folder, "%.*s", slash ? (int)(slash - wal_path + 1) : 1,
+	         slash ? wal_path : ".");
 	snprintf(b->name, sizeof b->name, "%.*s", NAME_MAX, slash ? slash + 1 : wal_path);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -113,6 +114,7 @@ int64_t bell_generation(bell *b)
 	int64_t generation;
 
 	pthread_mutex_lock(&b->lock);
+	bell_watch(b);
 	if (b->watch_fd >= 0 && bell_drain(b))
 		b->generation++;
 	generation = b->generation;
@@ -120,8 +122,11 @@ int64_t bell_generation(bell *b)
 	return generation;
 }
 
-int bell_fd(const bell *b)
+int bell_fd(bell *b)
 {
+	pthread_mutex_lock(&b->lock);
+	bell_watch(b);
+	pthread_mutex_unlock(&b->lock);
 	return b->watch_fd;
 }
 

@@ -16,11 +16,11 @@ int32_t bell_open(const char *wal_path, bell **out, knocker_error *error);
 void bell_close(bell *b); /* NULL is fine; nobody waits any more */
 
 /* Taken before the caller looks whether something is due, so that a ring between the look and the
- * sleep is not lost. */
+ * sleep is not lost. The first call begins to listen. */
 int64_t bell_generation(bell *b);
 /* 0: it rang since `generation`, or may have; 1: the time is up; 2: bell_stop. */
 int32_t bell_wait(bell *b, int64_t generation, int64_t timeout_ms);
-int bell_fd(const bell *b); /* readable when it may have rung; -1: the system had none left */
-void bell_stop(bell *b);    /* ends every wait that is now asleep */
+int bell_fd(bell *b);    /* readable when it may have rung; -1: the system had none left */
+void bell_stop(bell *b); /* ends every wait that is now asleep */
 
 #endif
