@@ -1,6 +1,6 @@
 /* Many receipts, one commit: whoever holds the writer stores what waits behind it too. A bad
- * request fails alone; where SQLite rolled the whole transaction back, the batch starts again with
- * one commit a request. */
+ * request fails alone; where one fails halfway, or SQLite rolled the whole transaction back, the
+ * batch starts again with one commit a request. */
 #include "batch.h"
 
 #include "error.h"
@@ -29,24 +29,20 @@ static bool batch_is_one(ticket *taken)
 	return !taken->next && ((const batch *)taken->batch)->count == 1;
 }
 
-/* One receipt under a savepoint of its own. KNOCKER_STORAGE when the whole transaction is gone. */
+/* One receipt of several. No savepoint guards it, which would cost two statements and a copy of each
+ * page: one that fails before it wrote anything fails alone, any other fails the transaction. */
 static int32_t batch_store_one(inbox *in, db *d, receipt *r, receipt_dates *dates)
 {
-	knocker_error *error = &r->error;
-	int32_t rc = db_savepoint(d, error);
+	int64_t before = db_changes_total(d);
 
-	if (rc < 0)
-		return rc;
-	r->rc = receipt_store(in, d, r, dates, error);
-	if (r->rc == 0)
-		r->rc = db_savepoint_release(d, error);
+	r->rc = receipt_store(in, d, r, dates, &r->error);
 	if (r->rc == 0)
 		return 0;
-	if (!db_in_transaction(d))
-		return KNOCKER_STORAGE;
-	db_savepoint_rollback(d);
 	dates->loaded = false;
-	return 0;
+	if (db_in_transaction(d) && db_changes_total(d) == before)
+		return 0;
+	r->rc = 0; /* it is tried again alone, as all others are */
+	return KNOCKER_STORAGE;
 }
 
 static int32_t batch_try_together(inbox *in, db *d, ticket *taken, knocker_error *error)
@@ -119,7 +115,7 @@ static void batch_lead(inbox *in, store *s, ticket *own, bool full)
 	}
 	if (rc < 0)
 		batch_fail_all(taken, rc, &error);
-	store_done(s, taken);
+	store_done(taken);
 	store_leave(s);
 }
 

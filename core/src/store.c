@@ -4,9 +4,12 @@
 #include "store.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "error.h"
@@ -39,6 +42,29 @@ static struct timespec store_deadline(const store *s)
 	int64_t end = clock_monotonic_ms() + s->options.busy_timeout_ms;
 
 	return (struct timespec){.tv_sec = end / 1000, .tv_nsec = end % 1000 * 1000000};
+}
+
+/* ---- tickets: each waiter sleeps on its own ticket and returns without the lock ---- */
+
+/* Once it is done or leads, the ticket is its caller's, who may be gone before the system wakes
+ * it: an address is all that the system looks at. */
+static void store_ticket_set(ticket *t, int32_t state)
+{
+	atomic_store(&t->state, state);
+	syscall(SYS_futex, &t->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* Sleeps while it waits, until `until_ms` (monotonic), and while a leader has taken it. */
+static int32_t store_ticket_sleep(ticket *t, int64_t until_ms)
+{
+	const struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
+	int32_t state;
+
+	while ((state = atomic_load(&t->state)) == TICKET_TAKEN ||
+	       (state == TICKET_WAITING && clock_monotonic_ms() < until_ms))
+		syscall(SYS_futex, &t->state, FUTEX_WAIT_BITSET_PRIVATE, state,
+		        state == TICKET_TAKEN ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY);
+	return state;
 }
 
 /* ---- the line ---- */
@@ -76,7 +102,6 @@ static void store_line_leave(store *s, ticket *t)
 
 static void store_lead(store *s, ticket *t)
 {
-	t->state = TICKET_LEADS;
 	s->held = true;
 	s->holder = t->who;
 	s->held_since_ms = clock_monotonic_ms();
@@ -93,7 +118,7 @@ static void store_hand_on(store *s)
 		return;
 	store_line_remove(s, t, NULL);
 	store_lead(s, t);
-	pthread_cond_signal(&t->wake);
+	store_ticket_set(t, TICKET_LEADS);
 }
 
 static bool store_tenant_overdue(const store *s)
@@ -111,54 +136,57 @@ static void store_evict(store *s)
 
 /* Until when to sleep: the end of the own patience, or when the tenant's time is up. A tenant in
  * the middle of a statement is looked at again soon. */
-static struct timespec store_alarm(const store *s, int64_t end_ms)
+static int64_t store_alarm(const store *s, int64_t end_ms)
 {
 	int64_t now_ms = clock_monotonic_ms();
 
-	if (s->tenant && s->tenant->until_ms < end_ms)
-		end_ms = s->tenant->until_ms > now_ms ? s->tenant->until_ms : now_ms + STORE_LOOK_MS;
-	return (struct timespec){.tv_sec = end_ms / 1000, .tv_nsec = end_ms % 1000 * 1000000};
+	if (!s->tenant || s->tenant->until_ms >= end_ms)
+		return end_ms;
+	return s->tenant->until_ms > now_ms ? s->tenant->until_ms : now_ms + STORE_LOOK_MS;
 }
 
+/* With the lock held, which it gives up. 0: done, or leading. */
 static int32_t store_line_wait(store *s, ticket *t, knocker_error *error)
 {
-	int64_t end_ms = clock_monotonic_ms() + s->options.busy_timeout_ms;
+	int64_t end_ms = clock_monotonic_ms() + s->options.busy_timeout_ms, alarm_ms;
+	int32_t rc = 0;
 
-	pthread_cond_init(&t->wake, &s->monotonic);
-	while (t->state == TICKET_WAITING && clock_monotonic_ms() < end_ms) {
-		struct timespec alarm = store_alarm(s, end_ms);
-
-		pthread_cond_timedwait(&t->wake, &s->lock, &alarm);
-		if (t->state == TICKET_WAITING && store_tenant_overdue(s))
+	for (;;) {
+		alarm_ms = store_alarm(s, end_ms);
+		pthread_mutex_unlock(&s->lock);
+		if (store_ticket_sleep(t, alarm_ms) != TICKET_WAITING)
+			return 0;
+		pthread_mutex_lock(&s->lock);
+		if (atomic_load(&t->state) == TICKET_WAITING && store_tenant_overdue(s))
 			store_evict(s);
+		if (atomic_load(&t->state) == TICKET_WAITING && clock_monotonic_ms() >= end_ms)
+			break;
 	}
-	while (t->state == TICKET_TAKEN)
-		pthread_cond_wait(&t->wake, &s->lock);
-	pthread_cond_destroy(&t->wake);
-	if (t->state != TICKET_WAITING)
-		return 0;
 	store_line_leave(s, t);
-	return fail(error, KNOCKER_BUSY,
-	            "the writer was held for %lld ms by %s, longer than %lld ms were waited for",
-	            (long long)(clock_monotonic_ms() - s->held_since_ms), s->holder,
-	            (long long)s->options.busy_timeout_ms);
+	rc = fail(error, KNOCKER_BUSY,
+	          "the writer was held for %lld ms by %s, longer than %lld ms were waited for",
+	          (long long)(clock_monotonic_ms() - s->held_since_ms), s->holder,
+	          (long long)s->options.busy_timeout_ms);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
 }
 
 int32_t store_line_up(store *s, ticket *t, knocker_error *error)
 {
 	int32_t rc = 0;
 
-	t->state = TICKET_WAITING;
+	atomic_store(&t->state, TICKET_WAITING);
 	pthread_mutex_lock(&s->lock);
-	if (!s->held) {
-		s->burst_since_ms = clock_monotonic_ms();
-		store_lead(s, t);
-	} else {
+	if (s->held) {
 		store_line_append(s, t);
 		rc = store_line_wait(s, t, error);
+	} else {
+		s->burst_since_ms = clock_monotonic_ms();
+		store_lead(s, t);
+		pthread_mutex_unlock(&s->lock);
+		atomic_store(&t->state, TICKET_LEADS);
 	}
-	pthread_mutex_unlock(&s->lock);
-	return rc < 0 ? rc : t->state == TICKET_LEADS;
+	return rc < 0 ? rc : atomic_load(&t->state) == TICKET_LEADS;
 }
 
 int32_t store_enter(store *s, const char *who, knocker_error *error)
@@ -184,7 +212,7 @@ ticket *store_take(store *s, ticket *own)
 			continue;
 		}
 		store_line_remove(s, t, before);
-		t->state = TICKET_TAKEN;
+		atomic_store(&t->state, TICKET_TAKEN);
 		taken->next = t;
 		taken = t;
 		bytes += t->bytes;
@@ -194,17 +222,14 @@ ticket *store_take(store *s, ticket *own)
 	return own;
 }
 
-void store_done(store *s, ticket *taken)
+void store_done(ticket *taken)
 {
 	ticket *t, *next;
 
-	pthread_mutex_lock(&s->lock);
 	for (t = taken->next; t; t = next) {
 		next = t->next;
-		t->state = TICKET_DONE;
-		pthread_cond_signal(&t->wake);
+		store_ticket_set(t, TICKET_DONE);
 	}
-	pthread_mutex_unlock(&s->lock);
 }
 
 void store_pass(store *s)
@@ -359,6 +384,7 @@ static int32_t store_options_copy(store *s, const store_options *options, knocke
 	char *init = NULL;
 
 	s->options = *options;
+	s->options.init_sql.data = NULL;
 	if (options->init_sql.data) {
 		init = memory_get((size_t)options->init_sql.len + 1);
 		if (!init)

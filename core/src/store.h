@@ -5,6 +5,7 @@
 #define KNOCKER_STORE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "bell.h"
 #include "db.h"
@@ -27,13 +28,13 @@ bool store_disinherit(store *s);
 
 /* A place in the line. A caller with `batch` lets the leader do its work for it. */
 typedef struct ticket ticket;
+enum { TICKET_WAITING, TICKET_TAKEN, TICKET_DONE, TICKET_LEADS };
 struct ticket {
 	ticket *next;
 	void *batch;     /* what the leader is to do; NULL: the caller wants the writer for itself */
 	int64_t bytes;   /* of the batch, for LIMIT_BATCH_BYTES */
 	const char *who; /* for "busy" messages */
-	enum { TICKET_WAITING, TICKET_TAKEN, TICKET_DONE, TICKET_LEADS } state;
-	pthread_cond_t wake;
+	_Atomic int32_t state;
 };
 
 /* 0: a leader has done the batch; 1: the caller leads: it holds the writer until store_leave.
@@ -42,7 +43,7 @@ int32_t store_line_up(store *s, ticket *t, knocker_error *error);
 /* The leader's own ticket and the batches that wait behind it, in order, now nobody else's. */
 ticket *store_take(store *s, ticket *own);
 /* Wakes the callers of all taken tickets but the first, which is the leader's. */
-void store_done(store *s, ticket *taken);
+void store_done(ticket *taken);
 void store_leave(store *s); /* checkpoints when due, and hands the writer on */
 void store_pass(store *s);  /* hands it on at once: whoever follows in this thread must not wait */
 db *store_writer(store *s); /* the leader's */
