@@ -330,7 +330,7 @@ int32_t knocker_retain(knocker *k, const knocker_retention *retention, knocker_r
 {
 	knocker_retention r;
 	prune_counts events, orphans;
-	int64_t next_s;
+	int64_t next_s = 0;
 	int32_t rc = handle_options("retention", retention, &r, sizeof r, error), rows;
 
 	if (!out)

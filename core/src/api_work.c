@@ -259,7 +259,7 @@ static int32_t api_wait(knocker *k, const knocker_claim_options *o, int64_t time
 	bell *b = store_bell(k->store);
 
 	for (;;) {
-		int64_t generation = bell_generation(b), due_ms, now_ms, nap_ms;
+		int64_t generation = bell_generation(b), due_ms = 0, now_ms, nap_ms;
 		int32_t rc;
 
 		rc = api_next_due(k, o, &due_ms, error);
