@@ -158,8 +158,8 @@ static const command commands[] = {
 
 static const char help_exits[] =
 	"Exit codes:\n"
-	"  0  done; valid; accepted\n"
-	"  1  no: the request is not valid, was not accepted, or the event's status does not allow it\n"
+	"  0  done; valid; accepted; healthy\n"
+	"  1  no: not valid, not accepted, not healthy, or the event's status does not allow it\n"
 	"  2  the command was given wrongly\n"
 	"  3  there is no such database, event, delivery or endpoint\n"
 	"  4  anything else: storage, network, memory\n";

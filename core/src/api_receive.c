@@ -185,4 +185,3 @@ int32_t knocker_sign(const knocker_request *request, int64_t now_ms, knocker_row
 {
 	return api_pure(request, now_ms, true, out, error);
 }
-

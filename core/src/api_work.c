@@ -36,7 +36,8 @@ static int32_t api_work_begin(knocker *k, const char *who, knocker_error *error)
 	return rc;
 }
 
-/* Leaves a checkpoint to whoever writes next: a claim would pay for it before its handler starts. */
+/* Leaves a checkpoint to whoever writes next: a claim would pay for it before its handler
+ * starts. */
 static int32_t api_work_end(knocker *k, int32_t rc, knocker_error *error)
 {
 	db *d = store_writer(k->store);

@@ -29,8 +29,9 @@ static bool batch_is_one(ticket *taken)
 	return !taken->next && ((const batch *)taken->batch)->count == 1;
 }
 
-/* One receipt of several. No savepoint guards it, which would cost two statements and a copy of each
- * page: one that fails before it wrote anything fails alone, any other fails the transaction. */
+/* One receipt of several. No savepoint guards it, which would cost two statements and a copy of
+ * each page: one that fails before it wrote anything fails alone, any other fails the
+ * transaction. */
 static int32_t batch_store_one(inbox *in, db *d, receipt *r, receipt_dates *dates)
 {
 	int64_t before = db_changes_total(d);

@@ -4,9 +4,9 @@
 #include "error.h"
 
 #define DB_OWNER_PAGES 1000 /* as SQLite's automatic checkpoint, which the hook replaces */
-/* A receipt writes five pages where a bare insert writes one or two, so that on our own connection a
- * thousand are soon there, and a checkpoint syncs twice. More than 4062 would need a second table
- * of the WAL's index, which each look-up then searches. */
+/* A receipt writes five pages where a bare insert writes one or two, so that on our own
+ * connection a thousand are soon there, and a checkpoint syncs twice. More than 4062 would need
+ * a second table of the WAL's index, which each look-up then searches. */
 #define DB_CHECKPOINT_PAGES 4000
 
 int32_t db_say(db *d, const char *sql, knocker_error *error)

@@ -1,4 +1,5 @@
-/* The SQL door: `select * from knocker_providers`, the built-ins as a table that is always there. */
+/* The SQL door: `select * from knocker_providers`, the built-ins as a table that is always
+ * there. */
 #include "extension_parts.h"
 
 #include <string.h>

@@ -139,8 +139,8 @@ int32_t handle_request(const knocker_request *given, knocker_request *q, knocker
 	return rc;
 }
 
-/* The shell that was closed longest ago, where enough of them were closed since that nobody can still
- * mean it; else a new one. The list's lock is held. */
+/* The shell that was closed longest ago, where enough of them were closed since that nobody can
+ * still mean it; else a new one. The list's lock is held. */
 static knocker *handle_oldest(int32_t *closed)
 {
 	knocker *k, *oldest = NULL;
@@ -249,9 +249,10 @@ static int32_t handle_schema(knocker *k, const knocker_open_options *o, knocker_
 	return rc == 0 ? schema_migrate(writer, error) : rc;
 }
 
-/* SQLite keeps its locks by process and file. Beside a connection from before the fork a new one would
- * take no lock of its own, and the parent, when it closes, would delete the WAL under it. So what is
- * inherited is closed first; where it was in use at the fork, its file is not to be opened here. */
+/* SQLite keeps its locks by process and file. Beside a connection from before the fork a new one
+ * would take no lock of its own, and the parent, when it closes, would delete the WAL under it.
+ * So what is inherited is closed first; where it was in use at the fork, its file is not to be
+ * opened here. */
 static int32_t handle_disinherit(const char *file, knocker_error *error)
 {
 	int64_t forks = atomic_load(&handle_forks);

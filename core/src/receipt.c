@@ -94,7 +94,8 @@ bool receipt_needs_row(inbox *in, const knocker_request *request, bool ingest)
 	return r == NULL;
 }
 
-/* An application's word counts for a provider of its own only, never for one that has a scheme here. */
+/* An application's word counts for a provider of its own only, never for one that has a scheme
+ * here. */
 static int32_t receipt_by_application(receipt *r, knocker_error *error)
 {
 	const registration *known = r->registration;

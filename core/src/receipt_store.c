@@ -41,7 +41,8 @@ static int32_t receipt_future(db *d, int64_t now_ms, int64_t *low, int64_t *date
 }
 
 /* Rows from the future are dated to now by the first receipt after the clock was mended, and
- * counted. What was made due by that clock, events, retries and leases, comes due by the mended one. */
+ * counted. What was made due by that clock, events, retries and leases, comes due by the mended
+ * one. */
 static int32_t receipt_redate(db *d, int64_t now_ms, int64_t last_ms, knocker_error *error)
 {
 	int64_t low, first_ms, changed = 0;

@@ -1,5 +1,5 @@
-/* What this process has registered of endpoints: shared, immutable, replaced as a whole. Knows nothing
- * of their rows. */
+/* What this process has registered of endpoints: shared, immutable, replaced as a whole. Knows
+ * nothing of their rows. */
 #include "registration.h"
 
 #include <string.h>

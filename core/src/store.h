@@ -22,8 +22,8 @@ int32_t store_open(const store_options *options, store **out, knocker_error *err
 void store_close(store *s); /* NULL is fine; nobody uses it any more */
 bell *store_bell(store *s);
 const char *store_file(const store *s); /* its whole path */
-/* In a child after fork(), of a store that only the parent may use: closes the child's copies of its
- * connections. False: one was in use at the fork, and stays open. */
+/* In a child after fork(), of a store that only the parent may use: closes the child's copies of
+ * its connections. False: one was in use at the fork, and stays open. */
 bool store_disinherit(store *s);
 
 /* A place in the line. A caller with `batch` lets the leader do its work for it. */

@@ -1,5 +1,5 @@
-/* Claiming: which queues and endpoints a worker serves, and whose turn it is. Knows no threads and no
- * transactions: its caller has begun one. */
+/* Claiming: which queues and endpoints a worker serves, and whose turn it is. Knows no threads
+ * and no transactions: its caller has begun one. */
 #include "worker.h"
 
 #include <string.h>

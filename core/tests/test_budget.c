@@ -26,7 +26,8 @@ static knocker *fresh(knocker_open_options o)
 
 static bool dates_never_decrease(void)
 {
-	return ask("select count(*) from _knocker_delivery a join _knocker_delivery b on b.id = a.id + 1 "
+	return ask("select count(*) from _knocker_delivery a "
+	           "join _knocker_delivery b on b.id = a.id + 1 "
 	           "where b.received_ms < a.received_ms") == 0;
 }
 
@@ -182,7 +183,8 @@ static int64_t forge(knocker *k, const char *endpoint, int64_t len)
 /* The counters in the endpoint's row are those of its orphans. */
 static bool counted(void)
 {
-	return ask("select count(*) from _knocker_endpoint e where orphan_rows <> (select count(*) from _knocker_delivery d "
+	return ask("select count(*) from _knocker_endpoint e where orphan_rows <> "
+	           "(select count(*) from _knocker_delivery d "
 	           "where d.endpoint_id = e.id and d.event_id is null) or orphan_bytes <> (select coalesce(sum("
 	           "coalesce(length(d.body), 0) + length(cast(d.headers as blob))), 0) from _knocker_delivery d "
 	           "where d.endpoint_id = e.id and d.event_id is null)") == 0;

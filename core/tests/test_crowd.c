@@ -1,5 +1,5 @@
-/* Handlers that keep the writer, threads and processes that all want it: nobody waits for ever, nobody
- * is passed over, and a handler that hangs is ended. */
+/* Handlers that keep the writer, threads and processes that all want it: nobody waits for ever,
+ * nobody is passed over, and a handler that hangs is ended. */
 #include "hard_file.h"
 
 static test_file file;

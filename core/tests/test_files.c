@@ -1,5 +1,5 @@
-/* Files that are no inbox, not ours to write, newer, older, damaged, or opened by two at once: a clear
- * error, or a whole inbox, and never harm to what stands there. */
+/* Files that are no inbox, not ours to write, newer, older, damaged, or opened by two at once: a
+ * clear error, or a whole inbox, and never harm to what stands there. */
 #include "hard_file.h"
 
 static test_file file;
