@@ -7,7 +7,7 @@ LAYERS = {
     "bytes": 0,
     "clock": 0,
     "error": 0,
-    "limits": 0,
+    "bounds": 0,
     "rows": 0,
     # 1: one foreign library each
     "crypto": 1,

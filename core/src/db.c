@@ -8,7 +8,7 @@
 #include "clock.h"
 #include "db_parts.h"
 #include "error.h"
-#include "limits.h"
+#include "bounds.h"
 #include "statement_texts.h"
 
 #define DB_SQLITE_FLOOR 3037000

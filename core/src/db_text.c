@@ -4,7 +4,7 @@
 
 #include "db_parts.h"
 #include "error.h"
-#include "limits.h"
+#include "bounds.h"
 
 static bool db_pragma_allowed(const char *name, const char *argument)
 {

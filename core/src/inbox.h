@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 #include "db.h"
-#include "limits.h"
+#include "bounds.h"
 #include "registration.h"
 
 #define INBOX_TURNS 64

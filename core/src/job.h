@@ -5,7 +5,7 @@
 #define KNOCKER_JOB_H
 
 #include "db.h"
-#include "limits.h"
+#include "bounds.h"
 
 typedef struct {
 	knocker_bytes queue, worker;

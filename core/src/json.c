@@ -9,7 +9,7 @@
 
 #include "cJSON.h"
 #include "error.h"
-#include "limits.h"
+#include "bounds.h"
 
 /* ---- cJSON's memory: each piece knows its size and is wiped when freed ---- */
 

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "limits.h"
+#include "bounds.h"
 #include "scheme.h"
 
 #define REGISTRATION_BUCKETS 256

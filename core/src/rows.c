@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "error.h"
-#include "limits.h"
+#include "bounds.h"
 
 #define ROWS_COLUMNS 200
 

@@ -5,7 +5,7 @@
 
 #include "crypto.h"
 #include "json.h"
-#include "limits.h"
+#include "bounds.h"
 #include "scan.h"
 #include "scheme.h"
 

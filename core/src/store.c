@@ -13,7 +13,7 @@
 
 #include "clock.h"
 #include "error.h"
-#include "limits.h"
+#include "bounds.h"
 
 #define STORE_READERS 64
 #define STORE_LOOK_MS 5 /* how often an overdue tenant in a statement is looked at */

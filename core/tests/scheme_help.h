@@ -6,7 +6,7 @@
 
 #include "check.h"
 #include "crypto.h"
-#include "limits.h"
+#include "bounds.h"
 #include "scheme.h"
 
 typedef struct {

@@ -5,7 +5,7 @@
 
 #include "check.h"
 #include "json.h"
-#include "limits.h"
+#include "bounds.h"
 
 static void refused(const char *text, size_t len, const char *reason)
 {

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "limits.h"
+#include "bounds.h"
 #include "scheme.h"
 
 /* ---- headers ---- */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "limits.h"
+#include "bounds.h"
 #include "scan.h"
 
 /* A copy of exactly that size, so that reading one byte too many is found by the sanitizer. */

@@ -1,6 +1,6 @@
 /* Every bound of the core, with its reason. */
-#ifndef KNOCKER_LIMITS_H
-#define KNOCKER_LIMITS_H
+#ifndef KNOCKER_BOUNDS_H
+#define KNOCKER_BOUNDS_H
 
 #define LIMIT_NAME \
 	200 /* bytes of an endpoint's, queue's or worker's name: they stand in indexes and messages */
