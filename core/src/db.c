@@ -5,10 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "bounds.h"
 #include "clock.h"
 #include "db_parts.h"
 #include "error.h"
-#include "bounds.h"
 #include "statement_texts.h"
 
 #define DB_SQLITE_FLOOR 3037000

@@ -2,9 +2,9 @@
  * and why it failed. Knows nothing of our statements. */
 #include <string.h>
 
+#include "bounds.h"
 #include "db_parts.h"
 #include "error.h"
-#include "bounds.h"
 
 static bool db_pragma_allowed(const char *name, const char *argument)
 {

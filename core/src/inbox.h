@@ -7,8 +7,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "db.h"
 #include "bounds.h"
+#include "db.h"
 #include "registration.h"
 
 #define INBOX_TURNS 64

@@ -4,8 +4,8 @@
 #ifndef KNOCKER_JOB_H
 #define KNOCKER_JOB_H
 
-#include "db.h"
 #include "bounds.h"
+#include "db.h"
 
 typedef struct {
 	knocker_bytes queue, worker;

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "cJSON.h"
 #include "error.h"
-#include "bounds.h"
 
 /* ---- cJSON's memory: each piece knows its size and is wiped when freed ---- */
 

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "error.h"
 #include "bounds.h"
+#include "error.h"
 
 #define ROWS_COLUMNS 200
 

@@ -3,9 +3,9 @@
 #ifndef KNOCKER_SCHEME_PARTS_H
 #define KNOCKER_SCHEME_PARTS_H
 
+#include "bounds.h"
 #include "crypto.h"
 #include "json.h"
-#include "bounds.h"
 #include "scan.h"
 #include "scheme.h"
 

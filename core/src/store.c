@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bounds.h"
 #include "clock.h"
 #include "error.h"
-#include "bounds.h"
 
 #define STORE_READERS 64
 #define STORE_LOOK_MS 5 /* how often an overdue tenant in a statement is looked at */

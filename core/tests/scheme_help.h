@@ -4,9 +4,9 @@
 
 #include <string.h>
 
+#include "bounds.h"
 #include "check.h"
 #include "crypto.h"
-#include "bounds.h"
 #include "scheme.h"
 
 typedef struct {

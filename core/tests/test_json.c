@@ -3,9 +3,9 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "check.h"
 #include "json.h"
-#include "bounds.h"
 
 static void refused(const char *text, size_t len, const char *reason)
 {

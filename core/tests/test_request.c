@@ -1,8 +1,8 @@
 /* Header lines, queries, and what of them may be stored: no credential. */
 #include <string.h>
 
-#include "check.h"
 #include "bounds.h"
+#include "check.h"
 #include "scheme.h"
 
 /* ---- headers ---- */

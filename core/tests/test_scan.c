@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
 #include "bounds.h"
+#include "check.h"
 #include "scan.h"
 
 /* A copy of exactly that size, so that reading one byte too many is found by the sanitizer. */
