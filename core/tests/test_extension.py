@@ -138,7 +138,7 @@ class Transactions(SqlCase):
     def test_closing_a_connection_with_the_extension_leaves_nothing_unfinished(
         self,
     ) -> None:
-        script = f".load ./{EXTENSION}\nselect knocker_bootstrap();\nselect knocker_stats();\n"
+        script = f".load {EXTENSION}\nselect knocker_bootstrap();\nselect knocker_stats();\n"
         run = subprocess.run(
             ["sqlite3", self.path],
             input=script,
