@@ -248,8 +248,8 @@ static int32_t api_next_due(knocker *k, const knocker_claim_options *o, int64_t 
 	return rc;
 }
 
-#define WAIT_LOOK_MS \
-	1000 /* commits of connections without our functions ring no bell, nor do some file systems */
+/* Commits of connections without our functions ring no bell, nor do some file systems. */
+#define WAIT_LOOK_MS 1000
 
 /* The bell's generation is read before the look: a commit between the look and the sleep ends the
  * sleep at once. */

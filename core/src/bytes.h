@@ -25,9 +25,8 @@ typedef struct {
 	arena_block *blocks;
 } arena;
 void *arena_get(arena *a, size_t size); /* zeroed, aligned for any type; NULL: no memory */
-bool arena_copy(arena *a, knocker_bytes from, knocker_bytes *to); /* absent stays absent; a NUL
-                                                                     follows the copy; false: no
-                                                                     memory */
+/* Absent stays absent; a NUL follows the copy; false: no memory. */
+bool arena_copy(arena *a, knocker_bytes from, knocker_bytes *to);
 void arena_free(arena *a);
 
 /* A buffer grows up to `max`. A failed append sets `failed` and later ones do nothing: ask once, at
@@ -42,9 +41,9 @@ void buffer_add(buffer *b, const void *data, size_t len);
 void buffer_text(buffer *b, const char *text);
 void buffer_bytes(buffer *b, knocker_bytes bytes);
 void buffer_int(buffer *b, int64_t value);
-void buffer_json(buffer *b, knocker_bytes text); /* quoted and escaped; a byte that is no UTF-8
-                                                    becomes U+00xx; absent becomes null */
-knocker_bytes buffer_view(const buffer *b);      /* borrowed */
+/* Quoted and escaped; a byte that is no UTF-8 becomes U+00xx; absent becomes null. */
+void buffer_json(buffer *b, knocker_bytes text);
+knocker_bytes buffer_view(const buffer *b); /* borrowed */
 void buffer_free(buffer *b);
 
 /* Slices. An absent slice has data NULL; it equals nothing. */

@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
-int64_t clock_wall_ms(void);           /* Unix time */
-int64_t clock_monotonic_ms(void);      /* for waiting */
-uint64_t chance_next(uint64_t *state); /* a pseudo-random number (splitmix64); `state` 0 is seeded
-                                          from the system first */
+int64_t clock_wall_ms(void);      /* Unix time */
+int64_t clock_monotonic_ms(void); /* for waiting */
+/* A pseudo-random number (splitmix64); `state` 0 is seeded from the system first. */
+uint64_t chance_next(uint64_t *state);
 
 #endif

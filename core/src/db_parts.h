@@ -23,9 +23,8 @@ struct db {
 	int64_t busy_timeout_ms, busy_since_ms;
 };
 
-int32_t db_fail(const db *d, int rc, int32_t otherwise, knocker_error *error); /* says a SQLite
-                                                                                  result in our
-                                                                                  words */
+/* Says a SQLite result in our words. */
+int32_t db_fail(const db *d, int rc, int32_t otherwise, knocker_error *error);
 int db_bind(sqlite3_stmt *statement, const knocker_value *values, int32_t count);
 /* Steps to the end, copying. 0: all rows; 1: stopped at LIMIT_LIST_BYTES; `failed`: SQLite did, and
  * nothing is said yet. */

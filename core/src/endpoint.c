@@ -179,8 +179,8 @@ int32_t endpoint_secrets(inbox *in, db *d, knocker_bytes name, knocker_bytes sec
 	if (rc == 0)
 		rc = endpoint_keys(r, secrets_json, options_json, error);
 	if (rc == 0 && before && r->scheme == before->own_scheme) {
-		r->own_scheme = before->own_scheme; /* the only other user is this call, which lets go of it
-		                                       below */
+		/* The only other user is this call, which lets go of it below. */
+		r->own_scheme = before->own_scheme;
 		before->own_scheme = NULL;
 	}
 	if (rc == 0)

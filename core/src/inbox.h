@@ -38,10 +38,8 @@ uint64_t inbox_chance(inbox *in);
 
 /* Text arguments: UTF-8 without NUL. `what` names it in the message. An empty text that may lack
  * reads as absent. */
-int32_t inbox_name_check(const char *what, knocker_bytes name, knocker_error *error); /* required, 1
-                                                                                         to
-                                                                                         LIMIT_NAME
-                                                                                         bytes */
+/* Required, 1 to LIMIT_NAME bytes. */
+int32_t inbox_name_check(const char *what, knocker_bytes name, knocker_error *error);
 int32_t inbox_text_check(const char *what, knocker_bytes *text, int64_t max, knocker_error *error);
 int32_t inbox_range_check(const char *what, int64_t value, int64_t low, int64_t high,
                           knocker_error *error);
@@ -49,9 +47,8 @@ int32_t inbox_range_check(const char *what, int64_t value, int64_t low, int64_t 
 /* ---- endpoint.c ---- */
 
 typedef struct {
-	int64_t id, max_attempts, backoff_base_ms, backoff_cap_ms, orphan_rows, orphan_bytes; /* 0: not
-	                                                                                         its own
-	                                                                                       */
+	/* 0: not its own */
+	int64_t id, max_attempts, backoff_base_ms, backoff_cap_ms, orphan_rows, orphan_bytes;
 	bool enabled, paused;
 	knocker_bytes provider, queue; /* in the arena given */
 } endpoint_row;

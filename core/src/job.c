@@ -2,6 +2,7 @@
  * webhooks. */
 #include "job.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
@@ -22,16 +23,22 @@ typedef struct {
 	bool more;   /* a topic gave all that was asked of it, and may have more */
 } job_hand;
 
+int job_topic_order(const void *a, const void *b)
+{
+	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+
+	return (one > other) - (one < other);
+}
+
+static bool job_topic_listed(const int64_t *topics, int32_t count, int64_t topic)
+{
+	return count > 0 && bsearch(&topic, topics, (size_t)count, sizeof *topics, job_topic_order);
+}
+
 static bool job_topic_served(const job_claim_options *o, int64_t topic)
 {
-	bool served = o->only == NULL;
-	int32_t i;
-
-	for (i = 0; !served && i < o->only_count; i++)
-		served = o->only[i] == topic;
-	for (i = 0; served && i < o->paused_count; i++)
-		served = o->paused[i] != topic;
-	return served;
+	return (!o->only || job_topic_listed(o->only, o->only_count, topic)) &&
+	       !job_topic_listed(o->paused, o->paused_count, topic);
 }
 
 /* The next topic above `after` that has queued jobs and is served; 1: none. */

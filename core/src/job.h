@@ -9,13 +9,14 @@
 
 typedef struct {
 	knocker_bytes queue, worker;
-	const int64_t *only; /* these topics; NULL: all */
+	const int64_t *only; /* these topics, ascending; NULL: all */
 	int32_t only_count;
-	const int64_t *paused; /* none of these */
+	const int64_t *paused; /* none of these, ascending */
 	int32_t paused_count;
 	int32_t count; /* at most LIMIT_CLAIM */
 	int64_t lease_ms, now_ms;
 } job_claim_options;
+int job_topic_order(const void *a, const void *b); /* for qsort */
 
 typedef struct {
 	int64_t id, claim, topic;
@@ -31,9 +32,8 @@ int32_t job_next_due(db *d, const job_claim_options *options, int64_t *due_ms,
                      knocker_error *error);
 
 typedef struct {
-	int64_t claim, due_ms, topic, attempt_count, max_attempts, delivery_id; /* due_ms -1: not
-	                                                                           queued; max_attempts
-	                                                                           0: not its own */
+	/* `due_ms` -1: not queued. `max_attempts` 0: not its own. */
+	int64_t claim, due_ms, topic, attempt_count, max_attempts, delivery_id;
 	bool held;
 	char status[12];
 	char worker[LIMIT_NAME + 1];
@@ -50,12 +50,10 @@ typedef struct {
 } job_settlement;
 /* KNOCKER_LEASE_LOST when the job was claimed again or given back since. */
 int32_t job_settle(db *d, const job_settlement *s, knocker_error *error);
-int32_t job_release(db *d, int64_t id, int64_t claim, int64_t now_ms, knocker_error *error); /* 1:
-                                                                                                lost
-                                                                                              */
-int32_t job_extend(db *d, int64_t id, int64_t claim, int64_t until_ms,
-                   knocker_error *error); /* KNOCKER_LEASE_LOST
-                                                                                               */
+/* 1: it is somebody else's. */
+int32_t job_release(db *d, int64_t id, int64_t claim, int64_t now_ms, knocker_error *error);
+/* KNOCKER_LEASE_LOST: it is somebody else's. */
+int32_t job_extend(db *d, int64_t id, int64_t claim, int64_t until_ms, knocker_error *error);
 /* Deletes a plain job; where it was the highest row, its id stays used. */
 int32_t job_remove(db *d, int64_t id, knocker_error *error);
 int32_t job_lost(int64_t id, knocker_error *error);

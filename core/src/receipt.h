@@ -36,8 +36,8 @@ typedef struct {
  * not registered it. */
 int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, bool ingest,
                         receipt *r, knocker_error *error);
-bool receipt_needs_row(inbox *in, const knocker_request *request, bool ingest); /* then `reader`
-                                                                                   must be given */
+/* Then `reader` must be given. */
+bool receipt_needs_row(inbox *in, const knocker_request *request, bool ingest);
 /* In a transaction. The endpoint's row, which may have changed since, decides last. */
 int32_t receipt_store(inbox *in, db *d, receipt *r, receipt_dates *dates, knocker_error *error);
 /* Headers and query as they are stored, without what this scheme compares as a credential. */

@@ -7,8 +7,8 @@
 #include "job.h"
 #include "receipt.h"
 
-#define RECEIPT_REDATE_MS \
-	60000 /* a last receipt further ahead than this came while the clock was wrong */
+/* A last receipt further ahead than this came while the clock was wrong. */
+#define RECEIPT_REDATE_MS 60000
 
 /* What stands in the row beside what the request says. */
 typedef struct {

@@ -384,8 +384,8 @@ bool scan_each(scan_value array, size_t *at, scan_value *element)
 
 	if (array.type != SCAN_ARRAY || *at + 1 >= (size_t)array.raw.len)
 		return false;
-	s.at = (const uint8_t *)array.raw.data + *at + 1; /* behind the bracket, at first, or behind the
-	                                                     comma */
+	/* Behind the bracket, at first, or behind the comma. */
+	s.at = (const uint8_t *)array.raw.data + *at + 1;
 	s.end = (const uint8_t *)array.raw.data + array.raw.len;
 	s.paths = &whole;
 	s.count = 1;

@@ -55,9 +55,9 @@ int32_t schema_migrate(db *d, knocker_error *error)
 	if (rc < 0 || version == SCHEMA_VERSION)
 		return rc;
 	rc = db_begin(d, error);
+	/* Reads the version anew: another process may have been first. */
 	if (rc == 0)
-		rc = schema_apply(d, error); /* reads the version anew: another process may have been first
-		                              */
+		rc = schema_apply(d, error);
 	if (rc == 0)
 		rc = db_commit(d, error);
 	db_rollback(d);

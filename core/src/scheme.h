@@ -7,8 +7,8 @@
 #include "bytes.h"
 
 typedef struct scheme scheme;
-typedef struct scheme_keys scheme_keys; /* the decoded secrets and checked options of one
-                                           registration; cleansed when freed */
+/* The decoded secrets and checked options of one registration; cleansed when freed. */
+typedef struct scheme_keys scheme_keys;
 
 /* A built-in by name or alias, compiled at first use and kept for the process's life; `*out` NULL
  * and 0 when no provider is named so. */

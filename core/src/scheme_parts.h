@@ -15,8 +15,8 @@
 #define SCHEME_OPTIONS_MAX 16
 #define SCHEME_FAMILIES_MAX 4
 #define SCHEME_GROUPS_MAX 4 /* the scheme's own kind and its `alt`s */
-#define SCHEME_SETS_MAX \
-	16 /* signatures of one request that are tried: each hashes the body once a key */
+/* Signatures of one request that are tried: each hashes the body once a key. */
+#define SCHEME_SETS_MAX 16
 #define SCHEME_ITEMS_MAX 256 /* items of one signature that are read */
 #define SCHEME_FORM_MAX 1000 /* fields of a form that is sorted: senders have dozens */
 #define SCHEME_URL_TRIES 9   /* spellings of {url~} */
@@ -267,8 +267,8 @@ typedef struct {
 	uint8_t *bytes;
 	size_t len;
 	crypto_key *hmac[DIGEST_KINDS];
-	uint8_t hash[32]; /* of token and basic: of the secret's text, so that comparing takes one time
-	                     for all lengths */
+	/* Of token and basic: of the secret's text, so that comparing takes one time for all lengths. */
+	uint8_t hash[32];
 } scheme_key;
 
 typedef struct {
@@ -286,8 +286,8 @@ struct scheme_keys {
 	size_t secret_count, key_count;
 	scheme_secret secrets[LIMIT_SECRETS];
 	scheme_key keys[2 * LIMIT_SECRETS];
-	scheme_option_value options[SCHEME_OPTIONS_MAX]; /* by the scheme's numbers; defaults filled in
-	                                                  */
+	/* By the scheme's numbers; defaults filled in. */
+	scheme_option_value options[SCHEME_OPTIONS_MAX];
 };
 
 /* The option's text, or absent. Without keys it is the default's. */
@@ -327,9 +327,9 @@ typedef struct {
 	int64_t now_s;
 	arena *arena;
 	bool no_memory;
-	bool extracting; /* reading ids or a handshake: different texts are none, a JSON body has no
-	                    form */
-	bool form_json;  /* reading ids: json: may come from the form's field */
+	/* Reading ids or a handshake: different texts are none, a JSON body has no form. */
+	bool extracting;
+	bool form_json; /* reading ids: json: may come from the form's field */
 
 	scheme_text headers[SCHEME_HEADERS_MAX];
 	scan_value values[SCAN_PATHS_MAX], form_values[SCAN_PATHS_MAX], item_values[SCAN_PATHS_MAX];
@@ -344,8 +344,8 @@ typedef struct {
 	scheme_candidate candidates[LIMIT_CANDIDATES];
 	size_t candidate_count, candidates_seen, sets_seen;
 	knocker_bytes vars[SCHEME_VARS_MAX];
-	knocker_bytes passed_set, passed_vars[SCHEME_VARS_MAX]; /* those that were signed: others may
-	                                                           stand beside them */
+	/* Those that were signed: others may stand beside them. */
+	knocker_bytes passed_set, passed_vars[SCHEME_VARS_MAX];
 	knocker_bytes ids[ID_COUNT];
 	const scheme_key *matched;
 	knocker_bytes url_tries[SCHEME_URL_TRIES];
@@ -367,8 +367,8 @@ scheme_text scheme_source_read(scheme_reading *r, const scheme_source *source);
 /* The first that has a text. Ambiguous: verification must refuse. */
 scheme_text scheme_sources_read(scheme_reading *r, scheme_sources sources);
 const char *scheme_source_says(scheme_reading *r, const scheme_source *source); /* "header 'x'" */
-const scan_value *scheme_body_values(scheme_reading *r); /* by path; all absent when the body is no
-                                                            JSON */
+/* By path; all absent when the body is no JSON. */
+const scan_value *scheme_body_values(scheme_reading *r);
 bool scheme_body_is_json(scheme_reading *r);
 void scheme_item_enter(scheme_reading *r, scan_value item);
 
@@ -378,9 +378,8 @@ bool scheme_piece_next(knocker_bytes text, knocker_bytes marks, size_t *at, knoc
 bool scheme_word_off(knocker_bytes word, knocker_bytes *text);
 void scheme_items_cut(scheme_reading *r, knocker_bytes set); /* fills items */
 int64_t scheme_kv_find(knocker_bytes item, knocker_bytes kv);
-void scheme_candidates_find(scheme_reading *r, const scheme_group *group, digest d); /* fills
-                                                                                        candidates
-                                                                                      */
+/* Fills candidates. */
+void scheme_candidates_find(scheme_reading *r, const scheme_group *group, digest d);
 
 /* scheme_template.c */
 /* Fills `parts`, one for each of the template's; what `key` and `attempt` decide too. In signed
@@ -402,16 +401,15 @@ void scheme_url_spell(scheme_reading *r); /* fills url_tries */
 knocker_bytes scheme_form_sorted(scheme_reading *r, bool unique);
 
 /* scheme_codec.c: encodings and times */
-bool codec_hex(knocker_bytes text, uint8_t *out, size_t *len);    /* room: half of the text */
-bool codec_base64(knocker_bytes text, uint8_t *out, size_t *len); /* canonical and padded; room: 3/4
-                                                                   */
+bool codec_hex(knocker_bytes text, uint8_t *out, size_t *len); /* room: half of the text */
+/* Canonical and padded; room: 3/4. */
+bool codec_base64(knocker_bytes text, uint8_t *out, size_t *len);
 bool codec_base64url(knocker_bytes text, uint8_t *out, size_t *len); /* canonical and unpadded */
-bool codec_base64_lenient(knocker_bytes text, uint8_t *out, size_t *len); /* a key's: padding
-                                                                             optional, spare bits
-                                                                             ignored */
-size_t codec_hex_write(knocker_bytes bytes, char *out);                   /* room: twice; no NUL */
-size_t codec_base64_write(knocker_bytes bytes, bool url, char *out); /* room: 4 for each 3 begun; no
-                                                                        NUL */
+/* A key's: padding optional, spare bits ignored. */
+bool codec_base64_lenient(knocker_bytes text, uint8_t *out, size_t *len);
+size_t codec_hex_write(knocker_bytes bytes, char *out); /* room: twice; no NUL */
+/* Room: 4 for each 3 begun; no NUL. */
+size_t codec_base64_write(knocker_bytes bytes, bool url, char *out);
 bool codec_time(knocker_bytes text, time_unit unit, int64_t *out_s);
 void codec_time_write(time_unit unit, int64_t now_s, char out[32]);
 
@@ -428,8 +426,8 @@ const scheme_kind *scheme_kind_find(knocker_bytes name); /* NULL: no such word *
 
 /* scheme_extract.c */
 void scheme_extract(scheme_reading *r, scheme_verdict *out, bool with_dedupe);
-knocker_bytes scheme_id_text(knocker_bytes text); /* absent when it is no id: empty, NUL, too long,
-                                                     no UTF-8 */
+/* Absent when it is no id: empty, NUL, too long, no UTF-8. */
+knocker_bytes scheme_id_text(knocker_bytes text);
 
 /* scheme_handshake.c */
 bool scheme_handshake_answer(scheme_reading *r, bool is_signed, scheme_verdict *out);

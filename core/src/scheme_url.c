@@ -63,8 +63,8 @@ knocker_bytes scheme_url_unescaped(scheme_reading *r, knocker_bytes url)
 /* ---- {url~} ---- */
 
 typedef struct {
-	knocker_bytes scheme, host, port, path, query; /* port with its colon, query with its mark; both
-	                                                  may be empty */
+	/* Port with its colon, query with its mark; both may be empty. */
+	knocker_bytes scheme, host, port, path, query;
 } url_parts;
 
 static bool url_split(knocker_bytes url, url_parts *out)

@@ -17,8 +17,8 @@
 
 #define STORE_READERS 64
 #define STORE_LOOK_MS 5 /* how often an overdue tenant in a statement is looked at */
-#define STORE_BURST_MS \
-	20 /* so long one process may keep the writer before it lets others in for a moment */
+/* So long one process may keep the writer before it lets others in for a moment. */
+#define STORE_BURST_MS 20
 
 struct store {
 	store_options options;

@@ -32,8 +32,8 @@ int32_t work_receive(knocker_work *w, const knocker_request *request, bool inges
 int32_t work_extend(knocker_work *w, int64_t lease_ms, knocker_error *error);
 int32_t work_settle(knocker_work *w, int32_t outcome, knocker_bytes reason, int64_t delay_ms,
                     knocker_rows **out, knocker_error *error);
-int32_t work_give_back(knocker_work *w, knocker_error *error); /* rolls back; no attempt is counted
-                                                                */
-void work_free(knocker_work *w);                               /* after one of the two above */
+/* Rolls back; no attempt is counted. */
+int32_t work_give_back(knocker_work *w, knocker_error *error);
+void work_free(knocker_work *w); /* after one of the two above */
 
 #endif

@@ -54,8 +54,8 @@ int32_t worker_settle(inbox *in, db *d, const worker_outcome *o, worker_result *
 /* The attempt row alone, for the SQL door, which settles in steps. */
 int32_t worker_attempt(inbox *in, db *d, const worker_outcome *o, const char *word,
                        knocker_bytes why, knocker_error *error);
-knocker_bytes worker_reason(knocker_bytes reason); /* an error's text as it is kept: UTF-8 without
-                                                      NUL, bounded */
+/* An error's text as it is kept: UTF-8 without NUL, bounded. */
+knocker_bytes worker_reason(knocker_bytes reason);
 int32_t worker_result_row(const worker_result *result, knocker_rows **out, knocker_error *error);
 const char *worker_outcome_name(int32_t outcome); /* "handled" ...; NULL: none */
 

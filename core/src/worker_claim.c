@@ -2,6 +2,7 @@
  * and no transactions: its caller has begun one. */
 #include "worker.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
@@ -14,21 +15,37 @@ typedef struct {
 	arena memory;
 	knocker_bytes *queues;
 	int32_t queue_count;
-	int64_t *only, *paused;
-	int32_t only_count, paused_count;
+	int64_t *only, *paused; /* ascending */
+	int32_t only_count, paused_count, paused_room;
 } worker_scope;
+
+static int32_t worker_scope_pause(worker_scope *scope, int64_t id, knocker_error *error)
+{
+	int64_t *wider;
+
+	if (scope->paused_count == scope->paused_room) {
+		scope->paused_room = scope->paused_room ? 2 * scope->paused_room : 16;
+		wider = arena_get(&scope->memory, (size_t)scope->paused_room * sizeof *wider);
+		if (!wider)
+			return fail_memory(error);
+		if (scope->paused_count > 0)
+			memcpy(wider, scope->paused, (size_t)scope->paused_count * sizeof *wider);
+		scope->paused = wider;
+	}
+	scope->paused[scope->paused_count++] = id;
+	return 0;
+}
 
 static int32_t worker_scope_paused(worker_scope *scope, db *d, knocker_error *error)
 {
 	query *q;
-	int32_t rc;
+	int32_t rc = db_query(d, STMT_endpoint_paused_ids, NO_VALUES, &q, error);
 
-	scope->paused = arena_get(&scope->memory, LIMIT_CLAIM * sizeof *scope->paused);
-	if (!scope->paused)
-		return fail_memory(error);
-	rc = db_query(d, STMT_endpoint_paused_ids, NO_VALUES, &q, error);
-	for (; rc == 0 && scope->paused_count < LIMIT_CLAIM; rc = db_next(q, error))
-		scope->paused[scope->paused_count++] = db_int(q, 0);
+	while (rc == 0) {
+		rc = worker_scope_pause(scope, db_int(q, 0), error);
+		if (rc == 0)
+			rc = db_next(q, error);
+	}
 	db_done(q);
 	return rc < 0 ? rc : 0;
 }
@@ -73,6 +90,8 @@ static int32_t worker_scope_only(worker_scope *scope, db *d, knocker_bytes endpo
 		if (rc == 0)
 			scope->only[scope->only_count++] = row.id;
 	}
+	if (rc == 0)
+		qsort(scope->only, (size_t)scope->only_count, sizeof *scope->only, job_topic_order);
 	json_free(names);
 	return rc;
 }
