@@ -15,7 +15,7 @@
 #define LIMIT_QUERY (64 * 1024)
 /* The default of max_body_bytes: GitHub cuts at 25 MB, most far below 1 MB. */
 #define LIMIT_BODY (5 * 1024 * 1024)
-/* Of a registration, a scheme or a SQL argument; levels, of bodies too: RFC 8259 leaves them open. */
+/* Of a registration, a scheme or a SQL argument. Levels, of bodies too: RFC 8259 sets none. */
 #define LIMIT_JSON (1024 * 1024)
 #define LIMIT_JSON_DEPTH 128
 /* Active secrets of an endpoint, and signatures of a request that are tried with them. */

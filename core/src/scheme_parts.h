@@ -267,7 +267,7 @@ typedef struct {
 	uint8_t *bytes;
 	size_t len;
 	crypto_key *hmac[DIGEST_KINDS];
-	/* Of token and basic: of the secret's text, so that comparing takes one time for all lengths. */
+	/* Of token and basic: of the secret's text, so that comparing takes one time for any length. */
 	uint8_t hash[32];
 } scheme_key;
 
