@@ -1,5 +1,5 @@
-/* A VFS between SQLite and the disk: it counts writes and syncs, or reads, or locks, or opens, and
- * at the one that is asked for it kills the process, writes half, or fails. While `shadow` is set
+/* A VFS between SQLite and the disk: it counts writes and syncs, or either, or reads, or locks, or
+ * opens, and at the one that is asked for it kills the process, writes half, or fails. While `shadow` is set
  * it keeps beside each file what is durable and what was written since, for a power cut. */
 #ifndef HARD_VFS_H
 #define HARD_VFS_H
@@ -11,6 +11,8 @@ typedef enum {
 	VFS_KILL,
 	VFS_TEAR,
 	VFS_FAIL,
+	VFS_FAIL_WRITE,
+	VFS_FAIL_SYNC,
 	VFS_FULL,
 	VFS_FAIL_READ,
 	VFS_SHORT_READ, /* as if the file ended in the middle of what was asked for */
@@ -19,7 +21,14 @@ typedef enum {
 	VFS_FAIL_OPEN
 } vfs_fault;
 
-typedef enum { VFS_WRITES, VFS_READS, VFS_LOCKS, VFS_OPENS } vfs_kind;
+typedef enum {
+	VFS_CHANGES, /* writes and syncs */
+	VFS_WRITES,  /* without the syncs */
+	VFS_SYNCS,
+	VFS_READS,
+	VFS_LOCKS,
+	VFS_OPENS
+} vfs_kind;
 
 typedef struct {
 	vfs_fault fault;
@@ -27,6 +36,7 @@ typedef struct {
 	bool forever;  /* later ones fail too */
 	int64_t count; /* calls of its kind since armed */
 	bool shadow;
+	bool hurried; /* SQLite's naps between tries for a lock take no time */
 	int64_t fired;
 } vfs_state;
 
@@ -55,6 +65,11 @@ static inline void vfs_arm(vfs_fault fault, int64_t at)
 static inline vfs_kind vfs_kind_of(vfs_fault fault)
 {
 	switch (fault) {
+	case VFS_FAIL_WRITE:
+	case VFS_FULL:
+		return VFS_WRITES;
+	case VFS_FAIL_SYNC:
+		return VFS_SYNCS;
 	case VFS_FAIL_READ:
 	case VFS_SHORT_READ:
 		return VFS_READS;
@@ -64,14 +79,21 @@ static inline vfs_kind vfs_kind_of(vfs_fault fault)
 	case VFS_FAIL_OPEN:
 		return VFS_OPENS;
 	default:
-		return VFS_WRITES;
+		return VFS_CHANGES;
 	}
+}
+
+static inline bool vfs_counts(vfs_kind kind)
+{
+	vfs_kind counted = vfs_kind_of(vfs.fault);
+
+	return kind == counted || (counted == VFS_CHANGES && (kind == VFS_WRITES || kind == VFS_SYNCS));
 }
 
 /* True when this call is the one. */
 static inline bool vfs_now(vfs_kind kind)
 {
-	if (kind != vfs_kind_of(vfs.fault))
+	if (!vfs_counts(kind))
 		return false;
 	vfs.count++;
 	if (vfs.fault == VFS_PASS || (vfs.count != vfs.at && !(vfs.forever && vfs.count > vfs.at)))
@@ -216,7 +238,7 @@ static inline int vfs_sync(sqlite3_file *f, int flags)
 {
 	int rc;
 
-	if (vfs_now(VFS_WRITES)) {
+	if (vfs_now(VFS_SYNCS)) {
 		if (vfs.fault == VFS_TEAR || vfs.fault == VFS_KILL)
 			vfs_die();
 		return SQLITE_IOERR_FSYNC;
@@ -314,6 +336,12 @@ static inline int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, in
 	return rc;
 }
 
+static inline int vfs_sleep(sqlite3_vfs *v, int microseconds)
+{
+	(void)v;
+	return vfs.hurried ? microseconds : vfs_below->xSleep(vfs_below, microseconds);
+}
+
 /* Every later open goes through it. */
 static inline void vfs_install(void)
 {
@@ -322,6 +350,7 @@ static inline void vfs_install(void)
 	vfs_shim.zName = "hard";
 	vfs_shim.szOsFile = (int)sizeof(vfs_file) + vfs_below->szOsFile;
 	vfs_shim.xOpen = vfs_open;
+	vfs_shim.xSleep = vfs_sleep;
 	sqlite3_vfs_register(&vfs_shim, 1);
 }
 

@@ -82,10 +82,14 @@ void watch_before(player *p, const operation *op, const value *words)
 /* ---- After it ---- */
 
 /* A table of the application's own, for the write that each handler makes. */
-static void watch_opened(player *p)
+static void watch_opened(player *p, const value *words)
 {
 	sqlite3 *own = NULL;
 
+	if (p->watch->opening == NULL) {
+		p->watch->opening = value_show(p->a, words);
+		p->watch->opened = p->watch->calls();
+	}
 	p->watch->pause(true);
 	if (sqlite3_open(p->path, &own) == SQLITE_OK)
 		sqlite3_exec(own, "create table if not exists fault_effect(job, claim)", NULL, NULL, NULL);
@@ -108,10 +112,11 @@ static void watch_note(player *p, handle *h, const value *row)
 	*list = one;
 }
 
-static void watch_answered(player *p, handle *h, const operation *op, const answer *got)
+static void watch_answered(player *p, handle *h, const operation *op, const value *step,
+                           const answer *got)
 {
 	if (op->play == play_open && h->knocker != NULL)
-		watch_opened(p);
+		watch_opened(p, value_get(step, "with"));
 	if (op->play != play_receive && op->play != play_ingest)
 		return;
 	if (got->gives->kind != VALUE_LIST)
@@ -122,6 +127,9 @@ static void watch_answered(player *p, handle *h, const operation *op, const answ
 
 static void watch_error(player *p, const answer *got)
 {
+	if (got->code < 0 &&
+	    (strcmp(knocker_error_name(got->code), "unknown") == 0 || got->error.text[0] == '\0'))
+		watch_find(p, "the result %d is no error that is described", got->code);
 	for (const noted_secret *s = p->watch->secrets; s != NULL; s = s->next) {
 		if (memmem(got->error.text, strlen(got->error.text), s->data, s->len) != NULL)
 			watch_find(p, "an error tells a secret: %s", got->error.text);
@@ -201,7 +209,7 @@ bool watch_after(player *p, handle *h, const operation *op, const value *step, c
 		watch_find(p, "the result is %d and the error's code %lld", got->code,
 		           (long long)got->error.code);
 	if (got->code == 0 && p->broken == NULL)
-		watch_answered(p, h, op, got);
+		watch_answered(p, h, op, step, got);
 	if (p->broken == NULL)
 		play_compare(p, step, got);
 	if (p->broken == NULL)

@@ -34,14 +34,17 @@ struct noted_secret {
 
 struct watch {
 	int64_t (*injected)(void);          /* failures so far */
+	int64_t (*calls)(void);             /* calls so far that could have failed */
 	void (*pause)(bool paused);         /* meanwhile none is injected */
 	void (*judge)(player *p, watch *w); /* after the last step, when all handles are closed */
 	bool again;      /* a step that an injected failure failed is played again, as callers do */
 	int64_t busy_ms; /* where the scenario says nothing */
 
-	bool derailed;   /* some step went another way than the scenario's: it binds no more */
-	bool unprepared; /* an endpoint or a handle is not as the scenario has it */
-	bool raised;     /* a script's step failed by an injected failure: the handler fails */
+	const char *opening; /* the words that the first file was opened with; NULL: none is open */
+	int64_t opened;      /* calls until then */
+	bool derailed;       /* some step went another way than the scenario's: it binds no more */
+	bool unprepared;     /* an endpoint or a handle is not as the scenario has it */
+	bool raised;         /* a script's step failed by an injected failure: the handler fails */
 	const char *found;
 	noted *answered;
 	noted_run *runs;

@@ -22,13 +22,14 @@ typedef struct {
 
 static injection inject;
 
-static const char *const fault_names[FAULT_KINDS] = {"memory", "sqlite", "crypto", "write", "full",
-                                                     "read",   "short",  "lock",   "busy",  "open"};
+static const char *const fault_names[FAULT_KINDS] = {"memory", "sqlite", "crypto", "write",
+                                                     "sync",   "full",   "read",   "short",
+                                                     "lock",   "busy",   "open"};
 
 static const vfs_fault fault_vfs[FAULT_KINDS] = {
-	[FAULT_WRITE] = VFS_FAIL,       [FAULT_FULL] = VFS_FULL,      [FAULT_READ] = VFS_FAIL_READ,
-	[FAULT_SHORT] = VFS_SHORT_READ, [FAULT_LOCK] = VFS_FAIL_LOCK, [FAULT_BUSY] = VFS_BUSY_LOCK,
-	[FAULT_OPEN] = VFS_FAIL_OPEN,
+	[FAULT_WRITE] = VFS_FAIL_WRITE, [FAULT_SYNC] = VFS_FAIL_SYNC,   [FAULT_FULL] = VFS_FULL,
+	[FAULT_READ] = VFS_FAIL_READ,   [FAULT_SHORT] = VFS_SHORT_READ, [FAULT_LOCK] = VFS_FAIL_LOCK,
+	[FAULT_BUSY] = VFS_BUSY_LOCK,   [FAULT_OPEN] = VFS_FAIL_OPEN,
 };
 
 const char *fault_name(fault_kind kind)
@@ -120,6 +121,7 @@ void inject_install(void)
 	if (!CRYPTO_set_mem_functions(inject_crypto_get, inject_crypto_resize, inject_crypto_free))
 		exit(2);
 	inject_warm_crypto();
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	sqlite3_config(SQLITE_CONFIG_GETMALLOC, &inject_sqlite);
 	own = inject_sqlite;
 	own.xMalloc = inject_sqlite_get;
@@ -127,6 +129,7 @@ void inject_install(void)
 	if (sqlite3_config(SQLITE_CONFIG_MALLOC, &own) != SQLITE_OK || sqlite3_initialize())
 		exit(2);
 	vfs_install();
+	vfs.hurried = true;
 }
 
 /* ---- Arming ---- */

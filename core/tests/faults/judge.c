@@ -59,6 +59,18 @@ static const struct {
 	{"select count(*) from _knocker_job where due_ms is null and "
      "(status = 'received' or status = 'failed')",
      "an event is neither queued nor done with"},
+	{"select count(*) from _knocker_attempt a where not exists (select 1 from _knocker_job j "
+     "where j.id = a.job_id and j.claims >= a.claim)",
+     "an attempt is of no claim of an event"},
+	{"select count(*) from _knocker_delivery d where not exists "
+     "(select 1 from _knocker_endpoint e where e.id = d.endpoint_id)",
+     "a delivery is of no endpoint"},
+	{"select count(*) from _knocker_job where delivery_id is not null and delivery_id not in "
+     "(select id from _knocker_delivery)",
+     "an event is to be handled with a delivery that is not there"},
+	{"select count(*) from _knocker_job where status = 'handled' and not exists (select 1 from "
+     "_knocker_attempt a where a.job_id = id and a.outcome = 'handled')",
+     "an event is handled and no attempt says so"},
 	{"select count(*) from _knocker_delivery where event_id is not null and signature_valid = 0",
      "a forged request became an event"},
 	{"select count(*) from fault_effect e where exists (select 1 from _knocker_job j "
@@ -67,9 +79,11 @@ static const struct {
      "a handler's write is there, and its event was not handled by that run"},
 	{"select count(*) - count(distinct job || ' ' || claim) from fault_effect",
      "a handler's write is there twice"},
-	{"select count(*) from _knocker_endpoint e where orphan_rows <> (select count(*) "
+	{"select count(*) from _knocker_endpoint e where (orphan_rows, orphan_bytes) <> (select "
+     "count(*), coalesce(sum(coalesce(length(body), 0) + length(cast(headers as blob))), 0) "
      "from _knocker_delivery d where d.endpoint_id = e.id and d.event_id is null)",
      "an endpoint miscounts its orphans"},
+	{"select count(*) from pragma_foreign_key_check", "a foreign key leads nowhere"},
 };
 
 static void judge_whole(player *p, sqlite3 *file)
@@ -84,6 +98,21 @@ static void judge_whole(player *p, sqlite3 *file)
 		if (number != 0)
 			watch_find(p, "%s (%lld)", judge_nothings[i].sentence, (long long)number);
 	}
+}
+
+/* An endpoint that verifies has only verified events, unless the application says otherwise. */
+static void judge_verified(player *p, sqlite3 *file, judge_known *known)
+{
+	int64_t events = judge_ask(p, file,
+	                           "select count(*) from _knocker_delivery d join _knocker_endpoint e "
+	                           "on e.id = d.endpoint_id where e.provider is not null and "
+	                           "d.event_id is not null and d.signature_valid is not 1",
+	                           0, 0);
+
+	if (known->learn)
+		known->unverified = events > 0;
+	else if (events != 0 && !known->unverified)
+		watch_find(p, "an endpoint that verifies has unverified events (%lld)", (long long)events);
 }
 
 /* What is missing was pruned or pushed out, and that is written down. */
@@ -171,7 +200,7 @@ static const char *judge_read(player *p, const char *path, size_t *len)
 	return text;
 }
 
-static void judge_secrets_in(player *p, const watch *w, const char *ending, judge_secrets *secrets)
+static void judge_secrets_in(player *p, const watch *w, const char *ending, judge_known *known)
 {
 	size_t len;
 	const char *text = judge_read(p, arena_print(p->a, "%s%s", p->path, ending), &len);
@@ -183,23 +212,22 @@ static void judge_secrets_in(player *p, const watch *w, const char *ending, judg
 		at--;
 		if (at >= JUDGE_SECRETS || text == NULL || memmem(text, len, s->data, s->len) == NULL)
 			continue;
-		if (secrets->learn)
-			secrets->known[at] = true;
-		else if (!secrets->known[at])
+		if (known->learn)
+			known->secrets[at] = true;
+		else if (!known->secrets[at])
 			watch_find(p, "a secret stands in the file");
 	}
 }
 
 /* ---- Working the queue through ---- */
 
-static void judge_resume(player *p, sqlite3 *file, knocker *k)
+static void judge_resume(player *p, knocker *k)
 {
 	knocker_filter f = {.size = sizeof f, .kind = KNOCKER_ENDPOINT, .limit = 1000};
 	knocker_error error = {0};
 	knocker_rows *rows = NULL;
 	knocker_value name;
 
-	(void)file;
 	if (knocker_list(k, &f, &rows, &error) < 0)
 		watch_find(p, "afterwards the endpoints cannot be listed: %s", error.text);
 	while (rows != NULL && knocker_rows_next(rows) == 0) {
@@ -276,7 +304,7 @@ static void judge_work(player *p, sqlite3 *file)
 		watch_find(p, "afterwards the file does not open: %s", error.text);
 		return;
 	}
-	judge_resume(p, file, k);
+	judge_resume(p, k);
 	judge_drain(p, k, queues);
 	if (knocker_close(k, &error) < 0)
 		watch_find(p, "afterwards the handle does not close: %s", error.text);
@@ -301,13 +329,13 @@ static void judge_empty(player *p, const watch *w)
 	knocker_close(k, NULL);
 }
 
-void judge_file(player *p, watch *w, judge_secrets *secrets)
+void judge_file(player *p, watch *w, judge_known *known)
 {
 	sqlite3 *file = NULL;
 
 	p->where = "at the end";
-	judge_secrets_in(p, w, "", secrets);
-	judge_secrets_in(p, w, "-wal", secrets);
+	judge_secrets_in(p, w, "", known);
+	judge_secrets_in(p, w, "-wal", known);
 	if (sqlite3_open(p->path, &file) != SQLITE_OK) {
 		watch_find(p, "the file cannot be opened afterwards: %s", sqlite3_errmsg(file));
 	} else if (judge_ask(p, file, "select count(*) from sqlite_master where name = '_knocker_meta'",
@@ -316,6 +344,7 @@ void judge_file(player *p, watch *w, judge_secrets *secrets)
 	} else {
 		sqlite3_exec(file, "create table if not exists fault_effect(job, claim)", NULL, NULL, NULL);
 		judge_whole(p, file);
+		judge_verified(p, file, known);
 		judge_answered(p, w, file);
 		judge_effects(p, w, file);
 		judge_work(p, file);

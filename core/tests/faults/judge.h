@@ -9,13 +9,15 @@
 
 enum { JUDGE_SECRETS = 64 };
 
-/* The secrets that stand in the file after a play without failures: in the body of a valid request,
- * which is the application's. By their place in the play's list, oldest first. */
+/* What is in the file after a play without failures, too. */
 typedef struct {
 	bool learn;
-	bool known[JUDGE_SECRETS];
-} judge_secrets;
+	/* A secret in the body of a valid request, which is the application's. By its place in the
+	 * play's list, oldest first. */
+	bool secrets[JUDGE_SECRETS];
+	bool unverified; /* the scenario itself ingests for a provider what was not checked */
+} judge_known;
 
-void judge_file(player *p, watch *w, judge_secrets *secrets);
+void judge_file(player *p, watch *w, judge_known *known);
 
 #endif

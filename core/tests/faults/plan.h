@@ -1,0 +1,54 @@
+/*
+ * Which plays there are: every scenario, every kind of failure, both manners, every call. It plays
+ * each scenario once with nothing failing, to learn how many calls there are to fail.
+ */
+#ifndef FAULTS_PLAN_H
+#define FAULTS_PLAN_H
+
+#include "trial.h"
+
+enum { PLAN_SCENARIOS = 500, PLAN_LINES = PLAN_SCENARIOS * FAULT_KINDS * 2 };
+
+typedef struct {
+	const char *scenarios;
+	const char *only; /* a file's name, with or without ".json"; NULL: all */
+	fault_kind kind;  /* FAULT_KINDS: all */
+	int64_t at;       /* 0: all */
+	bool once, forever;
+	bool openings; /* each scenario's, also those that are alike */
+} plan_wish;
+
+/* Plays that differ in the call that fails: from `from` to below `end`. */
+typedef struct {
+	size_t scenario;
+	fault_kind kind;
+	bool forever;
+	int64_t from, end;
+	int64_t before; /* plays in the lines before this one */
+} plan_line;
+
+typedef struct {
+	const plan_wish *wish;
+	const char *paths[PLAN_SCENARIOS];
+	size_t count;
+	trial_result *clean; /* FAULT_KINDS for each scenario, shared by all processes */
+	plan_line *lines;
+	size_t line_count;
+	int64_t plays;
+	int64_t alike; /* plays that were left out, since an opening like theirs is played */
+} plan;
+
+/* In an arena that outlives the plan. */
+void plan_list(plan *p, arena *a, const plan_wish *wish);
+/* Plays scenario `at` with nothing failing, once for each kind that is wanted. */
+void plan_learn(plan *p, size_t at);
+/* After all are learnt. */
+void plan_write(plan *p, arena *a);
+/* Play `number`, from 0, and its line. */
+const plan_line *plan_play(const plan *p, int64_t number, trial *out);
+/* Drawn by lot: of each `count` that follow one another every scenario has one. False: there is
+ * nothing to fail in what was drawn. */
+const plan_line *plan_draw(const plan *p, uint64_t seed, int64_t number, trial *out);
+const trial_result *plan_clean(const plan *p, size_t scenario, fault_kind kind);
+
+#endif
