@@ -5,45 +5,12 @@
 #include <openssl/hmac.h>
 
 #include "bytes.h"
-#include "hard_file.h"
+#include "hard_memory.h"
 
 static test_file file;
 
 #define SECRET "secret of the test"
 #define BODY "{\"id\":\"evt_1\",\"type\":\"invoice.paid\"}"
-
-/* ---- an allocator of SQLite's that fails ---- */
-
-static sqlite3_mem_methods system_memory;
-static int64_t lite_count, lite_at = -1;
-static bool lite_forever;
-
-static bool lite_fails(void)
-{
-	lite_count++;
-	return lite_at > 0 && (lite_count == lite_at || (lite_forever && lite_count > lite_at));
-}
-
-static void *lite_get(int size)
-{
-	return lite_fails() ? NULL : system_memory.xMalloc(size);
-}
-
-static void *lite_resize(void *old, int size)
-{
-	return lite_fails() ? NULL : system_memory.xRealloc(old, size);
-}
-
-static void lite_install(void)
-{
-	sqlite3_mem_methods failing;
-
-	sqlite3_config(SQLITE_CONFIG_GETMALLOC, &system_memory);
-	failing = system_memory;
-	failing.xMalloc = lite_get;
-	failing.xRealloc = lite_resize;
-	sqlite3_config(SQLITE_CONFIG_MALLOC, &failing);
-}
 
 /* ---- the way through the core ---- */
 
@@ -287,18 +254,17 @@ static void ours_fail(const char *made, bool forever)
 
 static void lites_fail(const char *made, bool forever, int64_t stride)
 {
-	int64_t n;
+	int64_t n, count;
 	way w = {.failures = 1};
 
 	for (n = 1; n < 1000000; n += stride) {
 		restore(made);
-		lite_count = 0;
-		lite_at = n;
-		lite_forever = forever;
+		lite_arm(n, forever);
 		way_go(&w, false);
-		lite_at = -1;
+		count = lite.count;
+		lite_arm(0, false);
 		judge(&w);
-		if (lite_count < n)
+		if (count < n)
 			break;
 	}
 	CHECK(w.failures == 0 && w.received == 2 && w.handled == 1,
