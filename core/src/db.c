@@ -77,7 +77,7 @@ static int db_busy(void *context, int count)
 
 /* ---- statements ---- */
 
-static int32_t db_compile(db *d, enum statement s, sqlite3_stmt **out, knocker_error *error)
+int32_t db_compile(db *d, enum statement s, sqlite3_stmt **out, knocker_error *error)
 {
 	int rc = SQLITE_OK;
 
@@ -348,10 +348,13 @@ int32_t db_wal(db *d, knocker_error *error)
 {
 	const struct timespec nap = {0, 1000000};
 	int64_t end_ms = clock_monotonic_ms() + d->busy_timeout_ms;
+	knocker_error last;
 	int32_t rc;
 
-	while ((rc = db_wal_once(d, error)) == KNOCKER_BUSY && clock_monotonic_ms() < end_ms)
+	while ((rc = db_wal_once(d, &last)) == KNOCKER_BUSY && clock_monotonic_ms() < end_ms)
 		nanosleep(&nap, NULL);
+	if (rc < 0 && error)
+		*error = last;
 	return rc;
 }
 

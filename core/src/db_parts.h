@@ -25,6 +25,7 @@ struct db {
 
 /* Says a SQLite result in our words. */
 int32_t db_fail(const db *d, int rc, int32_t otherwise, knocker_error *error);
+int32_t db_compile(db *d, enum statement s, sqlite3_stmt **out, knocker_error *error);
 int db_bind(sqlite3_stmt *statement, const knocker_value *values, int32_t count);
 /* Steps to the end, copying. 0: all rows; 1: stopped at LIMIT_LIST_BYTES; `failed`: SQLite did, and
  * nothing is said yet. */

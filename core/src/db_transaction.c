@@ -9,6 +9,9 @@
  * a second table of the WAL's index, which each look-up then searches. */
 #define DB_CHECKPOINT_PAGES 4000
 
+/* One that fails for want of memory is tried again: the writer is nobody's until it is done. */
+enum { DB_ROLLBACK_TRIES = 3 };
+
 int32_t db_say(db *d, const char *sql, knocker_error *error)
 {
 	int rc = sqlite3_exec(d->handle, sql, NULL, NULL, NULL);
@@ -23,10 +26,27 @@ int32_t db_script(db *d, const char *sql, knocker_error *error)
 	return db_say(d, sql, error);
 }
 
+/* The way back is compiled before it is needed: without memory it could not be gone. On an adopted
+ * connection nothing may be kept. */
+static int32_t db_way_back(db *d, enum statement s, knocker_error *error)
+{
+	sqlite3_stmt *statement;
+
+	return d->adopted ? 0 : db_compile(d, s, &statement, error);
+}
+
+/* Without memory SQLite may say that it failed when it has begun. */
 int32_t db_begin(db *d, knocker_error *error)
 {
+	bool before = db_in_transaction(d);
+	int32_t rc = db_way_back(d, STMT_db_rollback, error);
+
 	d->due_marked = false;
-	return db_run(d, STMT_db_begin, NO_VALUES, NULL, error);
+	if (rc == 0)
+		rc = db_run(d, STMT_db_begin, NO_VALUES, NULL, error);
+	if (rc < 0 && !before)
+		db_rollback(d);
+	return rc;
 }
 
 int32_t db_commit(db *d, knocker_error *error)
@@ -34,11 +54,20 @@ int32_t db_commit(db *d, knocker_error *error)
 	return db_run(d, STMT_db_commit, NO_VALUES, NULL, error);
 }
 
+/* Ends what is open. */
+static void db_insist(db *d, enum statement s)
+{
+	int32_t rc = KNOCKER_STORAGE;
+	int tries;
+
+	for (tries = 0; rc < 0 && tries < DB_ROLLBACK_TRIES && db_in_transaction(d); tries++)
+		rc = db_run(d, s, NO_VALUES, NULL, NULL);
+}
+
 void db_rollback(db *d)
 {
 	d->due_marked = false;
-	if (db_in_transaction(d))
-		db_run(d, STMT_db_rollback, NO_VALUES, NULL, NULL);
+	db_insist(d, STMT_db_rollback);
 }
 
 bool db_in_transaction(const db *d)
@@ -48,7 +77,11 @@ bool db_in_transaction(const db *d)
 
 int32_t db_savepoint(db *d, knocker_error *error)
 {
-	return db_run(d, STMT_db_savepoint, NO_VALUES, NULL, error);
+	int32_t rc = db_way_back(d, STMT_db_savepoint_rollback, error);
+
+	if (rc == 0)
+		rc = db_way_back(d, STMT_db_savepoint_release, error);
+	return rc < 0 ? rc : db_run(d, STMT_db_savepoint, NO_VALUES, NULL, error);
 }
 
 int32_t db_savepoint_release(db *d, knocker_error *error)
@@ -58,10 +91,8 @@ int32_t db_savepoint_release(db *d, knocker_error *error)
 
 void db_savepoint_rollback(db *d)
 {
-	if (!db_in_transaction(d))
-		return;
-	db_run(d, STMT_db_savepoint_rollback, NO_VALUES, NULL, NULL);
-	db_run(d, STMT_db_savepoint_release, NO_VALUES, NULL, NULL);
+	db_insist(d, STMT_db_savepoint_rollback);
+	db_insist(d, STMT_db_savepoint_release);
 }
 
 bool db_foreign_keys_pending(db *d)

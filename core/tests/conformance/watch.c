@@ -160,10 +160,10 @@ static void watch_status(player *p, const operation *op, const value *step, cons
 }
 
 /* Of `many` each request fails alone. */
-static bool watch_excuses(const player *p, const operation *op, const answer *got)
+static bool watch_part_failed(const answer *got)
 {
-	if (got->code < 0)
-		return watch_excusable(p, op, got->code);
+	if (got->gives->kind != VALUE_LIST)
+		return false;
 	for (const value *row = got->gives->first; row != NULL; row = row->next) {
 		const value *fails = value_get(row, "fails");
 
@@ -171,6 +171,11 @@ static bool watch_excuses(const player *p, const operation *op, const answer *go
 			return true;
 	}
 	return false;
+}
+
+static bool watch_excuses(const player *p, const operation *op, const answer *got)
+{
+	return got->code < 0 ? watch_excusable(p, op, got->code) : watch_part_failed(got);
 }
 
 /* The step broke with the scenario: with a failure to excuse it, or without. */
@@ -182,7 +187,8 @@ static bool watch_judge_break(player *p, const operation *op, const answer *got,
 	if (!excused && !w->derailed)
 		watch_find_break(p);
 	p->broken = NULL;
-	if (!hit && w->derailed && (got->code == KNOCKER_STORAGE || got->code == KNOCKER_CORRUPT))
+	if (!hit && w->derailed &&
+	    (got->code == KNOCKER_STORAGE || (got->code == KNOCKER_CORRUPT && !w->misread)))
 		watch_find(p, "fails when nothing fails any more: %s", got->error.text);
 	w->derailed = true;
 	return excused;
@@ -212,6 +218,8 @@ bool watch_after(player *p, handle *h, const operation *op, const value *step, c
 		watch_answered(p, h, op, step, got);
 	if (p->broken == NULL)
 		play_compare(p, step, got);
+	if (p->broken == NULL && hit && watch_part_failed(got))
+		play_break(p, "a part of what was asked for failed");
 	if (p->broken == NULL)
 		return false;
 	if (got->code == 0)

@@ -36,6 +36,7 @@ static void trial_play(const trial *t, trial_result *out)
 	           .pause = inject_pause,
 	           .judge = trial_judge,
 	           .again = !t->forever,
+	           .misread = t->kind == FAULT_SHORT,
 	           .busy_ms = t->at == 0 ? 0 : trial_busy_ms};
 	const char *broken;
 
