@@ -5,13 +5,14 @@
 #include "knocker.h"
 
 /* Writes code and sentence into `error` (NULL is fine) and returns the code. Long texts are cut at
- * a character, never overrun. */
+ * a character, never overrun; what is no UTF-8 reads as '?'. */
 int32_t fail(knocker_error *error, int32_t code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 const char *error_name(int32_t code); /* "lease_lost"; "unknown" for no code of ours */
 int32_t fail_memory(knocker_error *error);
 
-/* For messages: "%.*s" takes QUOTED(bytes), at most 60 bytes of it. */
-#define QUOTED(b) ((b).len < 60 ? (int)(b).len : 60), ((b).data ? (const char *)(b).data : "")
+/* For messages: "%.*s" takes QUOTED(bytes), at most 60 bytes of it, cut at a character. */
+#define QUOTED(b) error_quoted(b), ((b).data ? (const char *)(b).data : "")
+int error_quoted(knocker_bytes b);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "bytes.h"
 #include "check.h"
+#include "error.h"
 
 static void slices(void)
 {
@@ -140,9 +141,34 @@ static void faults(void)
 	memory_free(NULL);
 }
 
+/* A sentence that quotes odd bytes can be read by every driver. */
+static void sentences(void)
+{
+	char name[200] = "a";
+	knocker_bytes quoted;
+	knocker_error e;
+	int i;
+
+	for (i = 0; i < 60; i++)
+		memcpy(name + 1 + 2 * i, "\xC3\xA9", 3);
+	quoted = bytes_of(name);
+	fail(&e, KNOCKER_UNKNOWN_ENDPOINT, "'%.*s'", QUOTED(quoted));
+	CHECK(strlen(e.text) == 61 && bytes_utf8(bytes_of(e.text)), "a quote ends at a character");
+	fail(&e, KNOCKER_INVALID_ARGUMENT, "%s%s%s%s", name, name, name, name);
+	CHECK(strlen(e.text) == 247 && bytes_utf8(bytes_of(e.text)), "so does a sentence");
+	fail(&e, KNOCKER_INVALID_ARGUMENT, "%s",
+	     "\xFF"
+	     "b\xC3(\xE2\x82\xAC\xE2\x82");
+	CHECK(strcmp(e.text, "?b?(\xE2\x82\xAC??") == 0, "what is no UTF-8 reads as a question mark");
+	quoted = (knocker_bytes){0};
+	fail(&e, KNOCKER_INVALID_ARGUMENT, "'%.*s'", QUOTED(quoted));
+	CHECK(strcmp(e.text, "''") == 0, "what is absent is quoted as nothing");
+}
+
 int main(void)
 {
 	slices();
+	sentences();
 	utf8();
 	buffers();
 	arenas();
