@@ -313,7 +313,7 @@ static int32_t sql_mark_read(call *c, int64_t attempts, sql_held *h, knocker_err
 		return fail(error, KNOCKER_LEASE_LOST,
 		            "event %lld is %s, and its job is no longer held by this claim",
 		            (long long)h->id, h->job.status);
-	if (strcmp(h->job.status, "received") != 0 && strcmp(h->job.status, "failed") != 0)
+	if (!job_unsettled(&h->job))
 		return fail(error, KNOCKER_WRONG_STATUS, "event %lld is %s already", (long long)h->id,
 		            h->job.status);
 	return 0;

@@ -10,7 +10,7 @@
 typedef struct {
 	int64_t id, claim, expired;
 	bool ran_out; /* its lease did */
-	bool was_alone, past;
+	bool was_alone, past, settled;
 } job_candidate;
 
 /* A claim in progress. */
@@ -76,7 +76,8 @@ int32_t job_remove(db *d, int64_t id, knocker_error *error)
 	return rc < 0 ? rc : db_run(d, STMT_id_floor_keep, VALUES(INT(id)), NULL, error);
 }
 
-/* Leases one candidate, or buries or drops it, or leaves it for a claim of its own. */
+/* Leases one candidate, or buries or drops it, or leaves it for a claim of its own. What was
+ * settled and never acknowledged is no work, whatever became of its lease. */
 static int32_t job_take(job_hand *hand, const job_candidate *c, int64_t topic, knocker_error *error)
 {
 	const job_claim_options *o = hand->options;
@@ -85,6 +86,8 @@ static int32_t job_take(job_hand *hand, const job_candidate *c, int64_t topic, k
 
 	if (c->past)
 		return job_remove(hand->d, c->id, error);
+	if (c->settled)
+		return db_run(hand->d, STMT_job_drop, VALUES(INT(c->id)), NULL, error);
 	if (expired >= LIMIT_DEATHS)
 		return job_bury(hand, c, topic, error);
 	if (must_be_alone && hand->taken > 0) {
@@ -116,7 +119,8 @@ static int32_t job_candidates(job_hand *hand, int64_t topic, int32_t limit, job_
 		                                  .ran_out = db_int(q, 2) != 0,
 		                                  .expired = db_int(q, 3),
 		                                  .was_alone = db_int(q, 4) != 0,
-		                                  .past = !db_null(q, 5) && db_int(q, 5) <= o->now_ms};
+		                                  .past = !db_null(q, 5) && db_int(q, 5) <= o->now_ms,
+		                                  .settled = db_int(q, 6) != 0};
 	db_done(q);
 	return rc < 0 ? rc : 0;
 }
@@ -151,9 +155,11 @@ static int32_t job_claim_plain(job_hand *hand, knocker_error *error)
 	int32_t rc = 0;
 
 	while (rc == 0 && hand->taken < o->count && !hand->closed) {
-		rc = job_topic_next(hand->d, o, topic, &topic, error);
+		if (!hand->more)
+			rc = job_topic_next(hand->d, o, topic, &topic, error);
 		if (rc != 0 || topic > 0)
 			break;
+		hand->more = false;
 		rc = job_take_topic(hand, topic, o->count - hand->taken, error);
 	}
 	return rc < 0 ? rc : 0;
@@ -274,6 +280,11 @@ int32_t job_get(db *d, int64_t id, job_state *out, knocker_error *error)
 	}
 	db_done(q);
 	return rc;
+}
+
+bool job_unsettled(const job_state *job)
+{
+	return strcmp(job->status, "received") == 0 || strcmp(job->status, "failed") == 0;
 }
 
 int32_t job_lost(int64_t id, knocker_error *error)

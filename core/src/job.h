@@ -39,6 +39,9 @@ typedef struct {
 	char worker[LIMIT_NAME + 1];
 } job_state;
 int32_t job_get(db *d, int64_t id, job_state *out, knocker_error *error); /* 1: no such job */
+/* Received or failed: there is work left. A settled job may still be held, until it is
+ * acknowledged, but nobody works on it. */
+bool job_unsettled(const job_state *job);
 
 typedef struct {
 	int64_t id, claim;

@@ -325,8 +325,9 @@ int32_t look_why(inbox *in, db *d, int64_t event_id, knocker_rows **out, knocker
 	*out = NULL;
 	if (rc < 0)
 		return rc;
-	held = w.job.held &&
-	       (strcmp(w.job.status, "received") == 0 || strcmp(w.job.status, "failed") == 0);
+	held = w.job.held && job_unsettled(&w.job);
+	if (!job_unsettled(&w.job))
+		w.job.due_ms = -1;
 	if (held)
 		look_why_held(&w);
 	else if (w.job.due_ms >= 0)

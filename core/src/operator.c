@@ -22,9 +22,9 @@ static const struct {
 
 static bool operator_allowed(operator_act act, const job_state *job, int64_t now_ms)
 {
-	bool expired = job->held && job->due_ms <= now_ms;
+	bool working = job->held && job_unsettled(job), expired = working && job->due_ms <= now_ms;
 
-	if (job->held && !expired)
+	if (working && !expired)
 		return false;
 	if (expired && (act == ACT_IGNORE || act == ACT_REQUEUE))
 		return true;
@@ -49,7 +49,7 @@ static int32_t operator_check(db *d, operator_act act, int64_t event_id, int64_t
 	if (rc == 0 && !operator_allowed(act, job, now_ms))
 		rc = fail(error, KNOCKER_WRONG_STATUS, "%s is not allowed: event %lld is %s",
 		          operator_acts[act].name, (long long)event_id,
-		          job->held && strcmp(job->status, "handled") != 0 ? "processing" : job->status);
+		          job->held && job_unsettled(job) ? "processing" : job->status);
 	return rc;
 }
 

@@ -14,7 +14,7 @@ worker_start worker_may_start(inbox *in, const job_state *job, int64_t claim)
 {
 	if (job->claim != claim || !job->held)
 		return START_LOST;
-	if (strcmp(job->status, "received") != 0 && strcmp(job->status, "failed") != 0)
+	if (!job_unsettled(job))
 		return START_NEVER;
 	return job->due_ms - inbox_now_ms(in) < atomic_load(&in->lease_ms) / 2 ? START_RENEWED
 	                                                                       : START_NOW;

@@ -303,6 +303,97 @@ class PrintedStep(SqlCase):
         )
 
 
+class Settled(SqlCase):
+    """Between a mark and its acknowledgement a settled event's job is still held. Nothing that is done to such an event
+    may depend on that."""
+
+    T0 = 1_700_000_000
+
+    def held(self, mark: str, *values: Any) -> int:
+        self.call("knocker_clock_set", self.T0 * 1000)
+        event: int = self.receive()["event_id"]
+        self.call("honker_claim_batch", "knocker.events", "w", 10, 60)
+        self.call(mark, event, *values)
+        return event
+
+    def status(self) -> Any:
+        return self.one("select status from knocker_events")
+
+    def claim(self, count: int = 10) -> Any:
+        return json.loads(
+            self.call("honker_claim_batch", "knocker.events", "w", count, 60)
+        )
+
+    def test_a_handled_one_can_be_replayed_but_neither_ignored_nor_requeued(
+        self,
+    ) -> None:
+        event = self.held("knocker_mark_handled", 1)
+        for later in (0, 61):
+            self.call("knocker_clock_set", (self.T0 + later) * 1000)
+            self.fails("wrong_status", "is handled", "knocker_ignore", event)
+            self.fails("wrong_status", "is handled", "knocker_requeue", event)
+        self.assertIsNone(self.call("knocker_replay", event))
+        self.assertEqual("received", self.status())
+        self.assertEqual(0, self.call("honker_ack", event, "w", 1))
+        self.assertEqual([2], [job["attempts"] for job in self.claim()])
+
+    def test_a_lease_that_runs_out_gives_nobody_a_settled_job(self) -> None:
+        event = self.held("knocker_mark_handled", 1)
+        self.call("knocker_clock_set", (self.T0 + 61) * 1000)
+        self.assertEqual([], self.claim())
+        self.assertEqual("handled", self.status())
+        self.assertEqual(0, self.one("select count(*) from knocker_jobs"))
+        self.assertEqual(0, self.call("honker_ack", event, "w"))
+
+    def test_a_dead_one_is_listed_counted_explained_and_replayed(self) -> None:
+        event = self.held("knocker_mark_failed", 1, "boom", 1, 5)
+        why = json.loads(self.call("knocker_why", event))
+        self.assertEqual(
+            ("dead", "dead", None), (why["status"], why["cause"], why["due_at"])
+        )
+        (everything, _) = json.loads(self.call("knocker_stats"))
+        self.assertEqual((1, 0), (everything["dead"], everything["processing"]))
+        program = os.path.join(os.path.dirname(EXTENSION), "knocker")
+        listed = subprocess.run(
+            [program, "--db", self.path, "events", "--status", "dead", "--json"],
+            capture_output=True,
+            check=True,
+        )
+        self.assertEqual(event, json.loads(listed.stdout)["id"])
+        self.assertIsNone(self.call("knocker_ignore", event))
+        self.assertEqual("ignored", self.status())
+        self.assertIsNone(self.call("knocker_replay", event))
+
+    def test_a_failed_one_is_the_workers_until_it_gives_the_job_back(self) -> None:
+        event = self.held("knocker_mark_failed", 1, "boom", 0, 5)
+        self.assertEqual("processing", self.status())
+        self.fails("wrong_status", "is processing", "knocker_replay", event)
+        self.fails("wrong_status", "is processing", "knocker_ignore", event)
+
+    def test_a_claim_of_one_goes_past_what_it_drops(self) -> None:
+        self.call("knocker_clock_set", self.T0 * 1000)
+        for payload, expires in (("late", 1), ("later", 1), ("good", None)):
+            self.call("honker_enqueue", "q", payload, None, None, None, None, expires)
+        self.call("knocker_clock_set", (self.T0 + 2) * 1000)
+        (job,) = json.loads(self.call("honker_claim_batch", "q", "w", 1, 60))
+        self.assertEqual("good", job["payload"])
+
+    def test_what_a_dead_worker_left_is_due(self) -> None:
+        self.call("knocker_clock_set", self.T0 * 1000)
+        self.receive()
+        self.claim()
+        self.call("knocker_clock_set", (self.T0 + 90) * 1000)
+        (everything, _) = json.loads(self.call("knocker_stats"))
+        self.assertEqual(
+            (1, 30, 1),
+            (
+                everything["due"],
+                everything["oldest_due_age_s"],
+                everything["processing"],
+            ),
+        )
+
+
 class Arguments(SqlCase):
     def test_each_is_checked_and_named(self) -> None:
         receive: list[Any] = ["provider", None, None, None, "POST", "{}", b"", "{}"] + [

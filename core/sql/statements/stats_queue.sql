@@ -1,4 +1,5 @@
-select topic, count(*), sum(due_ms <= ?1 and worker is null), min(iif(worker is null, due_ms, null)), sum(worker is not null)
+select topic, count(*), sum(due_ms <= ?1), min(iif(worker is null or due_ms <= ?1, due_ms, null)),
+       sum(worker is not null and (status = 'received' or status = 'failed'))
 from _knocker_job
 where due_ms is not null
 group by topic

@@ -1,0 +1,3 @@
+update _knocker_job
+set due_ms = null, worker = null
+where id = ?1
