@@ -1,9 +1,11 @@
 /* The commands that change one thing: an inbox made, an event moved, an endpoint paused. Which
  * status allows what is the library's rule; here is only what is said afterwards. */
-#include "bulk.h"
-#include "print.h"
-
 #include <string.h>
+
+#include "bulk.h"
+#include "commands.h"
+#include "database.h"
+#include "print.h"
 
 /* ---- the inbox ---- */
 
@@ -26,7 +28,7 @@ static int init_say(const options *o, knocker *k, bool made)
 		text_print(&line, ",\"created\":%s,\"schema\":%lld}", made ? "true" : "false", schema);
 	} else {
 		text_show(&line, database_path(o), strlen(database_path(o)), false);
-		text_print(&line, " %s an inbox, schema %lld", made ? "has now" : "has already", schema);
+		text_print(&line, " %s an inbox, schema %lld", made ? "now has" : "already has", schema);
 	}
 	print_line(&line);
 	return EXIT_DONE;
@@ -88,7 +90,7 @@ static int act_on_one(const options *o, act_call *call, int32_t kind, const char
 	if (code != EXIT_DONE)
 		return code;
 	if (call(k, o, o->id, &error) < 0 || knocker_get(k, kind, o->id, &rows, &error) < 0)
-		code = complain_error(&error);
+		code = database_complain(k, o->id, &error);
 	else if (o->json == 1)
 		print_json_lines(rows, false);
 	else

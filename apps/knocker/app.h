@@ -1,5 +1,4 @@
-/* The command line's own nouns: a command, the options given to it, an exit code. Every command is
- * one row of the table in commands.c. */
+/* What every file of the command line stands on: exit codes, complaints, words as bytes. */
 #ifndef APP_H
 #define APP_H
 
@@ -10,101 +9,11 @@
 
 enum { /* what scripts may rely on; the help says the same */
 	   EXIT_DONE = 0,
-	   EXIT_NO = 1,    /* the answer is no: not valid, not accepted, not allowed from this status */
-	   EXIT_USAGE = 2, /* the command was given wrongly */
+	   EXIT_NO = 1,      /* the answer is no: not valid, not accepted, not allowed, not healthy */
+	   EXIT_USAGE = 2,   /* the command was given wrongly */
 	   EXIT_MISSING = 3, /* no such database, event, delivery or endpoint */
 	   EXIT_FAILED = 4   /* everything else */
 };
-
-/* One bit an option, so that a command says in one number which it takes. */
-typedef uint64_t option_bits;
-#define OPTION_DB (UINT64_C(1) << 0)
-#define OPTION_JSON (UINT64_C(1) << 1)
-#define OPTION_HELP (UINT64_C(1) << 2)
-#define OPTION_STATUS (UINT64_C(1) << 3)
-#define OPTION_ENDPOINT (UINT64_C(1) << 4)
-#define OPTION_TYPE (UINT64_C(1) << 5)
-#define OPTION_SINCE (UINT64_C(1) << 6)
-#define OPTION_LIMIT (UINT64_C(1) << 7)
-#define OPTION_BEFORE (UINT64_C(1) << 8)
-#define OPTION_ORPHANED (UINT64_C(1) << 9)
-#define OPTION_INVALID (UINT64_C(1) << 10)
-#define OPTION_EVENT (UINT64_C(1) << 11)
-#define OPTION_RAW (UINT64_C(1) << 12)
-#define OPTION_REASON (UINT64_C(1) << 13)
-#define OPTION_PROVIDER (UINT64_C(1) << 14)
-#define OPTION_SCHEME (UINT64_C(1) << 15)
-#define OPTION_SECRET_ENV (UINT64_C(1) << 16)
-#define OPTION_SECRET_FILE (UINT64_C(1) << 17)
-#define OPTION_OPTION (UINT64_C(1) << 18)
-#define OPTION_URL (UINT64_C(1) << 19)
-#define OPTION_METHOD (UINT64_C(1) << 20)
-#define OPTION_HEADER (UINT64_C(1) << 21)
-#define OPTION_QUERY (UINT64_C(1) << 22)
-#define OPTION_BODY (UINT64_C(1) << 23)
-#define OPTION_DATA (UINT64_C(1) << 24)
-#define OPTION_AT (UINT64_C(1) << 25)
-#define OPTION_TIMES (UINT64_C(1) << 26)
-#define OPTION_FORGE (UINT64_C(1) << 27)
-#define OPTION_TIMEOUT (UINT64_C(1) << 28)
-#define OPTION_YES (UINT64_C(1) << 29)
-#define OPTION_DRY_RUN (UINT64_C(1) << 30)
-#define OPTION_OLDER_THAN (UINT64_C(1) << 31)
-#define OPTION_KIND (UINT64_C(1) << 32)
-#define OPTION_LATE (UINT64_C(1) << 33)
-#define OPTION_FULL (UINT64_C(1) << 34)
-
-#define OPTIONS_LOOK (OPTION_DB | OPTION_JSON)
-#define OPTIONS_PAGE (OPTION_LIMIT | OPTION_BEFORE)
-#define OPTIONS_WHICH (OPTION_ENDPOINT | OPTION_TYPE | OPTION_SINCE)
-#define OPTIONS_BULK (OPTION_STATUS | OPTIONS_WHICH | OPTION_LIMIT | OPTION_DRY_RUN | OPTION_YES)
-#define OPTIONS_REQUEST                                                                         \
-	(OPTION_PROVIDER | OPTION_SCHEME | OPTION_SECRET_ENV | OPTION_SECRET_FILE | OPTION_OPTION | \
-	 OPTION_URL | OPTION_METHOD | OPTION_HEADER | OPTION_QUERY | OPTION_BODY | OPTION_DATA |    \
-	 OPTION_AT)
-
-#define GIVEN_MAX 256 /* options that may come several times, in all */
-#define WORDS_MAX \
-	2 /* words after the command; one more than any takes, so that the surplus can be named */
-
-typedef struct {
-	option_bits seen; /* which were given */
-	const char *db, *status, *endpoint, *type, *reason, *provider, *scheme, *url, *method, *query,
-		*body, *data, *kind;
-	int64_t since_s, limit, before, event, at_s, times, timeout_s, older_than_s, late_s;
-	int64_t json, help, orphaned, invalid, raw, forge, yes, dry_run, full; /* 1 when given */
-	struct {
-		option_bits bit;
-		const char *value;
-	} given[GIVEN_MAX]; /* headers, secrets and provider options, in order */
-	size_t given_count;
-	const char *words[WORDS_MAX]; /* words[0] is the command's name, then what it works on */
-	size_t word_count;
-	int64_t id; /* the word as an id, where the command takes one; 0: none was given */
-} options;
-
-typedef struct {
-	const char *name;
-	const char *word; /* what it works on: "ID", "URL"; in brackets where it may be missing; NULL:
-	                       * nothing */
-	option_bits takes;
-	const char *summary;  /* one line */
-	const char *details;  /* more lines; may be NULL */
-	const char *examples; /* lines of "$ knocker ..." */
-	int (*run)(const options *o);
-} command;
-
-/* Reads the arguments; 0, or EXIT_USAGE after saying what is wrong. */
-int options_read(int count, char **arguments, options *o);
-/* Refuses options that the command does not take, and reads its word. */
-int options_check(options *o, const command *c);
-void options_help(const command *c);            /* the lines about its options */
-void options_json(const command *c, text *out); /* the same as members of a JSON list */
-
-const command *command_find(const char *name); /* NULL after saying that there is none */
-void help_overview(FILE *out);
-void help_of(const command *c);
-int help_command(const options *o);
 
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
@@ -113,32 +22,5 @@ int complain(int exit_code, const char *format, ...); /* one line on standard er
 int complain_error(const knocker_error *error); /* the same for a failed call */
 
 knocker_bytes bytes_of(const char *words); /* NULL: not given */
-const char *database_path(const options *o);
-/* Opens a file that holds an inbox; nothing is created. */
-int database_open(const options *o, knocker **out);
-int database_close(knocker *k, int exit_code);
-
-int look_events(const options *o);
-int look_deliveries(const options *o);
-int look_audits(const options *o);
-int look_stats(const options *o);
-int look_endpoints(const options *o);
-int look_providers(const options *o);
-int one_event(const options *o);
-int one_delivery(const options *o);
-int one_why(const options *o);
-int tail_run(const options *o);
-int act_init(const options *o);
-int act_ignore(const options *o);
-int act_replay(const options *o);
-int act_requeue(const options *o);
-int act_replay_delivery(const options *o);
-int act_pause(const options *o);
-int act_resume(const options *o);
-int prune_run(const options *o);
-int doctor_run(const options *o);
-int request_verify(const options *o);
-int request_sign(const options *o);
-int send_requests(const options *o);
 
 #endif

@@ -1,11 +1,13 @@
 /* One act on many events, chosen by filters. All are read before the first is touched, so that the
  * question names a number; one whose status does not allow the act is left alone and counted. */
 #include "bulk.h"
-#include "print.h"
-#include "progress.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "database.h"
+#include "print.h"
+#include "progress.h"
 
 #define BULK_PAGE 1000
 
@@ -40,6 +42,7 @@ static int32_t ids_read(knocker *k, const options *o, id_list *l, knocker_error 
 	                         .status = bytes_of(o->status),
 	                         .event_type = bytes_of(o->type),
 	                         .without_body = 1};
+	progress far = {.doing = "counting:"};
 	size_t before;
 	int32_t rc;
 
@@ -53,7 +56,9 @@ static int32_t ids_read(knocker *k, const options *o, id_list *l, knocker_error 
 			ids_add(l, filter.before_id);
 		}
 		knocker_rows_free(rows);
+		progress_show(&far, (int64_t)l->count);
 	} while (rc == 0 && l->count > before);
+	progress_end(&far);
 	return rc;
 }
 
@@ -144,7 +149,7 @@ static int bulk_ask(const options *o, const bulk *b, knocker *k, const id_list *
 		if (o->json == 1)
 			bulk_say(o, b, &(bulk_counts){0});
 	} else {
-		code = progress_ask(o, question.data);
+		code = progress_ask(o->yes == 1, question.data);
 		if (code == EXIT_DONE)
 			code = bulk_act(o, b, k, l, count);
 	}

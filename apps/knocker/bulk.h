@@ -3,7 +3,7 @@
 #ifndef BULK_H
 #define BULK_H
 
-#include "app.h"
+#include "options.h"
 
 typedef int32_t act_call(knocker *k, const options *o, int64_t id, knocker_error *error);
 

@@ -1,5 +1,5 @@
 /* The commands, each a row of one table, and the help that is made of it. */
-#include "app.h"
+#include "commands.h"
 
 #include <string.h>
 

@@ -1,10 +1,13 @@
 /* The command doctor: what is healthy and what is not, one finding a line, as soon as it is known.
  * Owns the measures of illness; reads through the library's views. */
-#include "print.h"
-
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+
+#include "commands.h"
+#include "database.h"
+#include "print.h"
+#include "progress.h"
 
 #define LATE_DEFAULT_S 300
 #define WAL_MOST ((int64_t)64 << 20)        /* of a WAL; a checkpoint keeps it near 4 MiB */
@@ -15,6 +18,7 @@ typedef enum { FINE, NOTE, BAD } verdict;
 typedef struct {
 	const options *o;
 	knocker *k;
+	progress far; /* of what takes long; a finding ends it */
 	int64_t now_s, late_s;
 	bool healthy;
 } doctor;
@@ -26,6 +30,7 @@ static void finding_print(doctor *d, verdict v, const char *check, text *found)
 		{[FINE] = "valid", [NOTE] = "unchecked", [BAD] = "invalid"};
 	text line = {0};
 
+	progress_end(&d->far);
 	d->healthy = d->healthy && v != BAD;
 	if (d->o->json == 1) {
 		text_print(&line, "{\"check\":\"%s\",\"verdict\":\"%s\",\"found\":", check, words[v]);
@@ -233,6 +238,7 @@ static void check_integrity(doctor *d)
 		finding_print(d, NOTE, "integrity", &found);
 		return;
 	}
+	progress_show(&d->far, -1);
 	if (!doctor_read(d, "integrity", "pragma integrity_check(1)", &rows)) {
 		text_free(&found);
 		return;
@@ -248,7 +254,10 @@ static void check_integrity(doctor *d)
 
 int doctor_run(const options *o)
 {
-	doctor d = {.o = o, .now_s = (int64_t)time(NULL), .healthy = true};
+	doctor d = {.o = o,
+	            .far = {.doing = "reading all of the file"},
+	            .now_s = (int64_t)time(NULL),
+	            .healthy = true};
 	int code = database_open(o, &d.k);
 
 	if (code != EXIT_DONE)

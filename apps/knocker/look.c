@@ -1,10 +1,11 @@
 /* The commands that list, and stats. Owns which columns a person sees; rows and their rules are the
  * library's. */
-#include "print.h"
+#include "look.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "commands.h"
+#include "database.h"
 
 #define LIST_DEFAULT 20 /* rows, so that the newest do not scroll away */
 #define LIST_MOST 1000
@@ -16,7 +17,7 @@ static const column event_columns[] = {
 	{"event_type", "type", SHOW_TEXT, KEEP},
 	{"status", "status", SHOW_STATUS, KEEP},
 	{"attempt_count", "attempts", SHOW_PLAIN, SPARE},
-	{"last_error", "last error", SHOW_TEXT, SPARE},
+	{"last_error", "last error", SHOW_TEXT, WANTED},
 	{"provider_event_id|provider_delivery_id", "provider's id", SHOW_TEXT, SPARE},
 };
 

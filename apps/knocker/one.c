@@ -1,10 +1,11 @@
 /* The commands that show one thing with all that belongs to it: an event, a delivery, why an event
  * is where it is. Rows and their rules are the library's. */
-#include "print.h"
-
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "commands.h"
+#include "database.h"
+#include "look.h"
 
 #define LIST_MOST 1000
 #define LIST_SHOWN 20          /* of an event's attempts and deliveries, to people */
@@ -177,7 +178,7 @@ int one_event(const options *o)
 	if (code != EXIT_DONE)
 		return code;
 	if (dossier_read(k, o, &d, &error) < 0)
-		code = complain_error(&error);
+		code = database_complain(k, o->id, &error);
 	else if (o->raw == 1)
 		code = one_raw(d.event, o);
 	else if (o->json == 1)
@@ -243,7 +244,7 @@ int one_why(const options *o)
 	if (code != EXIT_DONE)
 		return code;
 	if (knocker_why(k, o->id, &rows, &error) < 0) {
-		code = complain_error(&error);
+		code = database_complain(k, o->id, &error);
 	} else if (o->json == 1) {
 		print_json_lines(rows, true);
 	} else if (knocker_rows_next(rows) == 0) {

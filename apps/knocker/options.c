@@ -1,7 +1,7 @@
 /* Reads the command line: one table of options, each command takes some of them. Owns numbers,
  * times and complaints about what was given; knows no command. A value that may be a secret given
  * in the wrong place is never repeated. */
-#include "app.h"
+#include "options.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #define WIDTH_ELSEWHERE 100 /* columns, where the output is no terminal */
-#define WIDTH_LEAST 8       /* a cut column keeps so many */
+#define WIDTH_GOOD 16 /* a cut text keeps so many while there is a spare column to leave out, */
+#define WIDTH_LEAST 8 /* and so many always */
 #define COLUMNS_MAX 16
 
 typedef struct {
@@ -25,7 +26,7 @@ typedef struct {
 	int32_t columns;
 } grid;
 
-bool print_is_terminal(void)
+static bool print_is_terminal(void)
 {
 	const char *kind = getenv("TERM");
 
@@ -250,36 +251,46 @@ static bool column_is_shown(const grid *g, int32_t at)
 	return g->widths[at] >= 0;
 }
 
-static int grid_width(const grid *g)
+/* Columns of the terminal that it takes when each text is cut to `most`. */
+static int grid_width(const grid *g, const column *columns, int most)
 {
 	int sum = -2;
 	int32_t i;
 
-	for (i = 0; i < g->columns; i++)
-		sum += column_is_shown(g, i) ? g->widths[i] + 2 : 0;
+	for (i = 0; i < g->columns; i++) {
+		bool cut = columns[i].how == SHOW_TEXT && g->widths[i] > most;
+
+		if (column_is_shown(g, i))
+			sum += (cut ? most : g->widths[i]) + 2;
+	}
 	return sum;
 }
 
-/* Cuts the widest text by one, or leaves out the last spare column; false: there is nothing left to
- * take. */
-static bool grid_take(grid *g, const column *columns)
+/* Leaves out columns of this kind, the last first, until texts of `most` would fit. */
+static void grid_leave_out(grid *g, const column *columns, need which, int most)
 {
-	int32_t i, widest = -1, spare = -1;
+	int32_t i;
 
-	for (i = 0; i < g->columns; i++) {
-		if (!column_is_shown(g, i))
-			continue;
-		if (columns[i].how == SHOW_TEXT && g->widths[i] > WIDTH_LEAST &&
-		    (widest < 0 || g->widths[i] > g->widths[widest]))
-			widest = i;
-		if (columns[i].need == SPARE)
-			spare = i;
+	for (i = g->columns - 1; i >= 0 && grid_width(g, columns, most) > print_width(); i--) {
+		if (columns[i].need == which)
+			g->widths[i] = -1;
 	}
-	if (widest >= 0)
-		g->widths[widest]--;
-	else if (spare >= 0)
-		g->widths[spare] = -1;
-	return widest >= 0 || spare >= 0;
+}
+
+/* Few columns that can be read are worth more than all of them in pieces. */
+static void grid_fit(grid *g, const column *columns)
+{
+	int32_t i;
+	int most;
+
+	grid_leave_out(g, columns, SPARE, WIDTH_GOOD);
+	grid_leave_out(g, columns, WANTED, WIDTH_LEAST);
+	for (most = print_width(); most > WIDTH_LEAST && grid_width(g, columns, most) > print_width();)
+		most--;
+	for (i = 0; i < g->columns; i++) {
+		if (columns[i].how == SHOW_TEXT && g->widths[i] > most)
+			g->widths[i] = most;
+	}
 }
 
 /* One line: the n-th cell of `cells` under the n-th column, coloured where its column is. */
@@ -336,8 +347,7 @@ int64_t print_table(knocker_rows *rows, const column *columns, int32_t count, in
 		if (last_id != NULL)
 			*last_id = print_value(rows, "id").integer;
 	}
-	while (grid_width(&g) > print_width() && grid_take(&g, columns)) {
-	}
+	grid_fit(&g, columns);
 	if (rows_count > 0)
 		grid_print(&g, columns);
 	grid_free(&g);

@@ -16,19 +16,21 @@ typedef enum {
 	SHOW_YES        /* 1 yes, 0 no */
 } show;
 
+/* Where the terminal is too narrow. Of either kind the last is left out first. */
+typedef enum {
+	KEEP,
+	WANTED, /* left out only where nothing else helps */
+	SPARE   /* left out before a text is cut short */
+} need;
+
 typedef struct {
 	const char *name; /* the rows' column; "a|b": a, and where that is null b */
 	const char *heading;
 	show how;
-	enum {
-		KEEP,
-		SPARE /* left out where the terminal is too narrow; the last of them first */
-	} need;
+	need need;
 } column;
 
 #define COUNT(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
-#define DELIVERY_COLUMNS 8
-extern const column delivery_columns[DELIVERY_COLUMNS]; /* of every list of deliveries */
 
 /* Prints all rows that are left as a table, and frees nothing. `last_id`, unless NULL, receives the
  * last row's id. Gives the count. */
@@ -42,23 +44,19 @@ int64_t print_json_lines(knocker_rows *rows, bool bodies);
 void print_json_row(text *out, const knocker_rows *rows, bool bodies);
 void print_line(text *t); /* writes it with a line feed, and frees it */
 
-knocker_value print_value(const knocker_rows *rows, const char *name); /* of the current row; null:
-                                                                          no such column */
-void print_shown(text *out, knocker_value value, show how);            /* as people read it */
-void print_span(text *out, int64_t seconds);                           /* 90d, 3h 20m, 45s */
-void print_bytes(text *out, int64_t bytes);                            /* 1.4 GiB */
-int print_columns(const char *shown);                                  /* of a terminal */
-bool print_is_terminal(void);
-const char *print_colour(show how, const char *shown); /* how to begin it; "" off a terminal and
-                                                          where there is none */
-const char *print_plain(void);                         /* how to end it */
+/* Of the current row; null where there is no such column. */
+knocker_value print_value(const knocker_rows *rows, const char *name);
+void print_shown(text *out, knocker_value value, show how); /* as people read it */
+void print_span(text *out, int64_t seconds);                /* 90d, 3h 20m, 45s */
+void print_bytes(text *out, int64_t bytes);                 /* 1.4 GiB */
+int print_columns(const char *shown);                       /* of a terminal */
+/* How to begin and to end what is coloured; "" off a terminal and where there is no colour. */
+const char *print_colour(show how, const char *shown);
+const char *print_plain(void);
 void print_heading(const char *heading);
 
-/* A body for people: JSON indented, text as it is, bytes as a dump, each cut after `limit` bytes.
- */
+/* A body for people: JSON indented, text as it is, bytes as a dump, each cut after `limit`. */
 void print_body(const void *data, size_t len, size_t limit);
 void print_json_block(const void *data, size_t len); /* JSON of ours, indented */
-bool json_check(const char *data, size_t len);       /* brackets and strings are balanced: enough to
-                                                        indent it */
 
 #endif

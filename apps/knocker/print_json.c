@@ -24,6 +24,50 @@ static bool name_is_switch(const char *name)
 	return false;
 }
 
+/* Past the closing quote of the string that begins at `at`; past `len` where it does not close. */
+static size_t json_string_end(const char *data, size_t len, size_t at)
+{
+	for (at++; at < len; at++) {
+		if (data[at] == '\\')
+			at++;
+		else if (data[at] == '"')
+			return at + 1;
+	}
+	return len + 1;
+}
+
+/* Brackets and strings are balanced: enough to indent it. */
+static bool json_check(const char *data, size_t len)
+{
+	char open[DEPTH_MAX];
+	size_t depth = 0, at = 0;
+	bool any = false;
+
+	while (at < len) {
+		char c = data[at];
+
+		if (c == '"') {
+			at = json_string_end(data, len, at);
+			if (at > len || depth == 0)
+				return false;
+			continue;
+		}
+		if (c == '{' || c == '[') {
+			if (depth == DEPTH_MAX || (depth == 0 && any))
+				return false;
+			open[depth++] = c == '{' ? '}' : ']';
+			any = true;
+		} else if (c == '}' || c == ']') {
+			if (depth == 0 || open[--depth] != c)
+				return false;
+		} else if (c == '\0' || (depth == 0 && strchr(" \t\r\n", c) == NULL)) {
+			return false;
+		}
+		at++;
+	}
+	return any && depth == 0;
+}
+
 /* Stored JSON goes in as it is; a line feed can only stand between its tokens. */
 static void json_embed(text *out, const char *data, size_t len)
 {
@@ -103,50 +147,6 @@ int64_t print_json_lines(knocker_rows *rows, bool bodies)
 		print_line(&line);
 	}
 	return count;
-}
-
-/* The end of the string that begins at `at`, past its closing quote; `len` where it does not close.
- */
-static size_t json_string_end(const char *data, size_t len, size_t at)
-{
-	for (at++; at < len; at++) {
-		if (data[at] == '\\')
-			at++;
-		else if (data[at] == '"')
-			return at + 1;
-	}
-	return len + 1;
-}
-
-bool json_check(const char *data, size_t len)
-{
-	char open[DEPTH_MAX];
-	size_t depth = 0, at = 0;
-	bool any = false;
-
-	while (at < len) {
-		char c = data[at];
-
-		if (c == '"') {
-			at = json_string_end(data, len, at);
-			if (at > len || depth == 0)
-				return false;
-			continue;
-		}
-		if (c == '{' || c == '[') {
-			if (depth == DEPTH_MAX || (depth == 0 && any))
-				return false;
-			open[depth++] = c == '{' ? '}' : ']';
-			any = true;
-		} else if (c == '}' || c == ']') {
-			if (depth == 0 || open[--depth] != c)
-				return false;
-		} else if (c == '\0' || (depth == 0 && strchr(" \t\r\n", c) == NULL)) {
-			return false;
-		}
-		at++;
-	}
-	return any && depth == 0;
 }
 
 static void json_new_line(text *out, size_t depth)

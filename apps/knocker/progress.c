@@ -27,7 +27,11 @@ void progress_show(progress *p, int64_t done)
 		return;
 	p->next_ms = now_ms + PROGRESS_EVERY_MS;
 	p->written = true;
-	fprintf(stderr, "\r%s %lld of %lld", p->doing, (long long)done, (long long)p->total);
+	fprintf(stderr, "\r%s", p->doing);
+	if (done >= 0)
+		fprintf(stderr, " %lld", (long long)done);
+	if (p->total > 0)
+		fprintf(stderr, " of %lld", (long long)p->total);
 	fflush(stderr);
 }
 
@@ -39,12 +43,12 @@ void progress_end(progress *p)
 	p->written = false;
 }
 
-int progress_ask(const options *o, const char *question)
+int progress_ask(bool yes, const char *question)
 {
 	char answer[16];
 	text shown = {0};
 
-	if (o->yes == 1)
+	if (yes)
 		return EXIT_DONE;
 	if (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1)
 		return complain(EXIT_USAGE, "%s Nobody can be asked here: give --yes, or --dry-run",

@@ -1,10 +1,12 @@
 /* The command prune: many small transactions in place of a large one, so that receiving goes on.
  * What may be deleted is the library's rule. */
-#include "print.h"
-#include "progress.h"
-
 #include <string.h>
 #include <time.h>
+
+#include "commands.h"
+#include "database.h"
+#include "print.h"
+#include "progress.h"
 
 #define SLICE_FIRST 200
 #define SLICE_LEAST 50
@@ -116,17 +118,22 @@ static int prune_count_and_go(pruner *p)
 {
 	knocker_error error = {0};
 	text question = {0};
+	progress far = {.doing = "counting"};
 	int64_t count = 0;
+	int32_t rc;
 	int code;
 
-	if (prune_call(p, p->o->limit, true, &count, &error) < 0)
+	progress_show(&far, -1);
+	rc = prune_call(p, p->o->limit, true, &count, &error);
+	progress_end(&far);
+	if (rc < 0)
 		return complain_error(&error);
 	if (p->o->dry_run == 1 || count == 0) {
 		prune_say(p, p->o->dry_run == 1);
 		return EXIT_DONE;
 	}
 	prune_question(p, count, &question);
-	code = progress_ask(p->o, question.data);
+	code = progress_ask(p->o->yes == 1, question.data);
 	text_free(&question);
 	if (code != EXIT_DONE)
 		return code;

@@ -3,7 +3,7 @@
 #ifndef REQUEST_H
 #define REQUEST_H
 
-#include "app.h"
+#include "options.h"
 
 typedef struct {
 	knocker_request request; /* lent by the texts below */

@@ -1,12 +1,13 @@
 /* The command send: a signed request over HTTP, by libcurl, which only this file includes. Knows no
  * provider: it sends header lines. */
-#include "print.h"
-#include "request.h"
-
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+#include "commands.h"
+#include "print.h"
+#include "request.h"
 
 #define ANSWER_KEPT (64 * 1024) /* bytes of an answer; more are read and dropped */
 #define ANSWER_SHOWN 300

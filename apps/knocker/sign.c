@@ -1,10 +1,11 @@
 /* The commands verify and sign, and how a request's header lines are made. Whether a signature is
  * right is the library's to say. */
-#include "print.h"
-#include "request.h"
-
 #include <stdio.h>
 #include <string.h>
+
+#include "commands.h"
+#include "print.h"
+#include "request.h"
 
 static const column verdict_record[] = {
 	{"event_type", "type", SHOW_TEXT, KEEP},
@@ -34,8 +35,7 @@ static int verdict_print(const options *o, knocker_rows *rows)
 			print_shown(&line, print_value(rows, "error"), SHOW_TEXT);
 		text_puts(&line, print_plain());
 		print_line(&line);
-		print_record(rows, verdict_record,
-		             (int32_t)(sizeof verdict_record / sizeof verdict_record[0]));
+		print_record(rows, verdict_record, COUNT(verdict_record));
 	}
 	return accepted ? EXIT_DONE : EXIT_NO;
 }

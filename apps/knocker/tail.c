@@ -1,12 +1,14 @@
 /* The command tail: deliveries as they come in, oldest first, without end. Owns the waiting and the
  * layout of a line; what a delivery is, the library says. */
-#include "print.h"
-
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "commands.h"
+#include "database.h"
+#include "print.h"
 
 #define TAIL_LAST 10
 #define TAIL_PAGE 1000
@@ -151,24 +153,18 @@ static int tail_look(follower *f)
 	return EXIT_DONE;
 }
 
-static knocker_filter tail_filter(const follower *f)
-{
-	return (knocker_filter){.size = sizeof(knocker_filter),
-	                        .kind = KNOCKER_DELIVERY,
-	                        .limit = f->o->limit > 0 ? f->o->limit : TAIL_LAST,
-	                        .since_s = f->o->since_s,
-	                        .endpoint = bytes_of(f->o->endpoint),
-	                        .event_type = bytes_of(f->o->type),
-	                        .orphaned = f->o->orphaned,
-	                        .signature_valid = f->o->invalid == 1 ? 2 : 0,
-	                        .without_body = 1};
-}
-
 /* The last N, which a list gives newest first. */
 static int tail_begin_last(follower *f)
 {
 	static const char sql[] = TAIL_COLUMNS "where id = ?1";
-	knocker_filter filter = tail_filter(f);
+	knocker_filter filter = {.size = sizeof filter,
+	                         .kind = KNOCKER_DELIVERY,
+	                         .limit = f->o->limit > 0 ? f->o->limit : TAIL_LAST,
+	                         .endpoint = bytes_of(f->o->endpoint),
+	                         .event_type = bytes_of(f->o->type),
+	                         .orphaned = f->o->orphaned,
+	                         .signature_valid = f->o->invalid == 1 ? 2 : 0,
+	                         .without_body = 1};
 	int64_t ids[TAIL_PAGE];
 	knocker_error error = {0};
 	knocker_rows *rows = NULL;
@@ -194,27 +190,31 @@ static int tail_begin_last(follower *f)
 	return EXIT_DONE;
 }
 
-/* All since a time: the first look prints them. */
+/* All since a time: the first look prints them. Ids and times grow together, so the first one is
+ * found by halving. */
 static int tail_begin_since(follower *f)
 {
-	knocker_filter filter = tail_filter(f);
+	static const char sql[] =
+		"select received_at from knocker_deliveries where id >= ?1 order by id limit 1";
+	int64_t low = 1, high, middle;
 	knocker_error error = {0};
-	bool more;
+	knocker_rows *rows;
 
-	if (tail_newest(f, &f->last_id, &error) < 0)
+	if (tail_newest(f, &high, &error) < 0)
 		return complain_error(&error);
-	filter.limit = TAIL_PAGE;
-	do {
-		knocker_rows *rows = NULL;
+	for (high++; low < high;) {
+		knocker_value id = tail_number(middle = low + (high - low) / 2);
 
-		if (knocker_list(f->k, &filter, &rows, &error) < 0)
+		if (tail_select(f, sql, &id, 1, &rows, &error) < 0)
 			return complain_error(&error);
-		for (more = false; knocker_rows_next(rows) == 0; more = true)
-			filter.before_id = print_value(rows, "id").integer;
+		if (knocker_rows_next(rows) != 0 ||
+		    print_value(rows, "received_at").integer >= f->o->since_s)
+			high = middle;
+		else
+			low = middle + 1;
 		knocker_rows_free(rows);
-	} while (more);
-	if (filter.before_id > 0 && filter.before_id - 1 < f->last_id)
-		f->last_id = filter.before_id - 1;
+	}
+	f->last_id = low - 1;
 	return EXIT_DONE;
 }
 
@@ -234,17 +234,25 @@ static bool tail_wait(const follower *f, int fd)
 }
 
 /* Lines come one by one, so that their columns are made as wide as what may come. */
-static void tail_widths(follower *f)
+static int tail_widths(follower *f)
 {
-	static const char sql[] = "select max(length(name)) as width from knocker_endpoints";
+	static const char sql[] =
+		"select max(length(name)) as width from knocker_endpoints where ?1 is null or name = ?1";
+	const knocker_value endpoint = tail_text(f->o->endpoint);
+	knocker_error error = {0};
 	knocker_rows *rows;
-	int64_t width = 0;
+	knocker_value width;
 
-	if (tail_select(f, sql, NULL, 0, &rows, NULL) == 0 && knocker_rows_next(rows) == 0)
-		width = print_value(rows, "width").integer;
+	if (tail_select(f, sql, &endpoint, 1, &rows, &error) < 0)
+		return complain_error(&error);
+	knocker_rows_next(rows);
+	width = print_value(rows, "width");
 	knocker_rows_free(rows);
-	f->endpoint_columns = width < TAIL_ENDPOINT ? (int)width : TAIL_ENDPOINT;
+	if (width.type == KNOCKER_NULL && f->o->endpoint != NULL)
+		return complain(EXIT_MISSING, "no endpoint is named '%.200s'", f->o->endpoint);
+	f->endpoint_columns = width.integer < TAIL_ENDPOINT ? (int)width.integer : TAIL_ENDPOINT;
 	f->type_columns = TAIL_TYPE_LEAST;
+	return EXIT_DONE;
 }
 
 static int tail_follow(follower *f)
@@ -252,8 +260,9 @@ static int tail_follow(follower *f)
 	int code;
 	int32_t fd = -1;
 
-	tail_widths(f);
-	code = f->o->since_s > 0 ? tail_begin_since(f) : tail_begin_last(f);
+	code = tail_widths(f);
+	if (code == EXIT_DONE)
+		code = f->o->since_s > 0 ? tail_begin_since(f) : tail_begin_last(f);
 	if (knocker_wait_fd(f->k, &fd, NULL) < 0)
 		fd = -1; /* the looks suffice */
 	fflush(stdout);

@@ -8,9 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TEXT_LIMIT \
-	((size_t)256 << 20) /* bytes of one text: far over every body that Knocker stores by default \
-	                     */
+#define TEXT_LIMIT ((size_t)256 << 20) /* bytes: far over each body that is stored by default */
 
 typedef struct {
 	char *data; /* ended by NUL once something was added; NULL before */

@@ -135,7 +135,7 @@ class Install(unittest.TestCase):
     def test_the_command_finds_its_library_where_both_stand(self) -> None:
         db, command = self.folder / "command.db", self.prefix / "bin/knocker"
         self.assertEqual(run(command, "--version"), f"knocker {VERSION}\n")
-        self.assertIn("has now an inbox", run(command, "init", "--db", db))
+        self.assertIn("now has an inbox", run(command, "init", "--db", db))
         (loaded,) = re.findall(r"libknocker\.so\.0 => (\S+)", run("ldd", command))
         self.assertEqual(Path(loaded).resolve().parent, self.library_folder())
 

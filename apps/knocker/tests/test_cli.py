@@ -8,6 +8,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+import knocker
 import pytest
 from conftest import Filled
 from shell import BINARY, HOSTILE, complaint, objects, on_terminal, run, text
@@ -144,6 +145,14 @@ def test_an_unknown_event_or_delivery_is_named_and_exits_with_3(command: str, db
     assert "424242" in complaint(command, 424242, "--db", db.path, code=3)
 
 
+def test_where_a_delivery_has_the_id_that_an_event_was_named_by_it_is_said(db: Filled) -> None:
+    repeat = max(row["id"] for row in objects("deliveries", "--event", db.ids["handled"], "--db", db.path))
+    for command in ("event", "why", "replay", "requeue", "ignore"):
+        said = complaint(command, repeat, "--db", db.path, code=3)
+        assert f"{repeat} is a delivery, of event {db.ids['handled']}" in said
+        assert "that became no event" in complaint(command, db.ids["d_refused"], "--db", db.path, code=3)
+
+
 def test_events_come_newest_first_and_filters_choose(db: Filled) -> None:
     def found(*filters: object) -> list[int]:
         return [event["id"] for event in objects("events", "--db", db.path, *filters)]
@@ -228,6 +237,31 @@ def test_colour_and_width_are_those_of_the_terminal(db: Filled) -> None:
     assert "provider's id" not in plain and "provider's id" in on_terminal(150, "events", "--db", db.path)[1]
     assert "\x1b" not in on_terminal(60, "events", "--db", db.path, NO_COLOR="1")[1]
     assert "\x1b" not in on_terminal(60, "events", "--db", db.path, "--json")[1]
+
+
+def test_a_narrow_terminal_shows_few_columns_that_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "long.db"
+    with knocker.open(str(path)) as webhooks:
+        webhooks.add_endpoint(name="billing.internal", path="/b", provider=None)
+        webhooks.ingest(
+            endpoint="billing.internal",
+            event_type="invoice.created",
+            provider_event_id="evt_" + "1" * 30,
+            body=b"{}",
+            signature_valid=False,
+            signature_error="stripe-signature: no signature matches",
+        )
+
+    def shown(columns: int, *command: str) -> list[str]:
+        return on_terminal(columns, *command, "--db", path, NO_COLOR="1")[1].splitlines()
+
+    assert "stripe-signature: no signature matches  evt_" in shown(200, "deliveries")[1]
+    assert "  stripe-signature: no signature" in shown(110, "deliveries")[1]
+    heading, row = shown(80, "deliveries")
+    assert "why not" in heading and "provider's id" not in heading
+    assert "  billing.internal  " in row and "  stripe-signature" in row and len(row) <= 80
+    assert max(map(len, shown(45, "deliveries"))) > 45, "what must be seen is shown, however narrow it is"
+    assert max(map(len, shown(72, "deliveries"))) <= 72
 
 
 def test_why_is_a_sentence_and_fields(db: Filled) -> None:

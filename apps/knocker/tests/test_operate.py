@@ -48,8 +48,8 @@ def test_init_makes_an_inbox_once_and_leaves_what_is_there(tmp_path: Path) -> No
     with sqlite3.connect(path) as own:
         own.execute("create table stock as select 'lamp' as item")
     own.close()
-    assert text("init", "--db", path) == f"{path} has now an inbox, schema 1\n"
-    assert text("init", "--db", path) == f"{path} has already an inbox, schema 1\n"
+    assert text("init", "--db", path) == f"{path} now has an inbox, schema 1\n"
+    assert text("init", "--db", path) == f"{path} already has an inbox, schema 1\n"
     assert objects("init", "--db", path) == [{"db": str(path), "created": False, "schema": 1}]
     assert objects("init", "--db", tmp_path / "new.db")[0]["created"] is True
     with sqlite3.connect(path) as own:
@@ -167,7 +167,8 @@ def test_a_long_act_says_how_far_it_is_on_a_terminal_alone(tmp_path: Path) -> No
     flags = ["ignore", "--status", "received", "--yes", "--db", path]
     code, shown = on_terminal(100, *flags)
     assert code == 0 and "ignored: 5000 of 5000 events" in shown
-    assert "ignored " in shown.split("\x1b[K")[0] and " of 5000\r" in shown
+    counted, acted, _ = shown.split("\x1b[K")
+    assert "\rcounting: 1000\r" in counted + "\r" and "\rignored " in acted and " of 5000\r" in acted
     done = run("replay", "--status", "ignored", "--yes", "--db", path)
     assert (done.stdout, done.stderr) == (b"queued again: 5000 of 5000 events\n", b"")
 
@@ -395,3 +396,4 @@ def test_a_large_file_is_checked_for_damage_when_asked(tmp_path: Path) -> None:
     own.close()
     assert findings(path)["integrity"]["verdict"] == "note"
     assert findings(path, "--full")["integrity"]["found"].endswith("all of it sound")
+    assert "\rreading all of the file\r\x1b[K" in on_terminal(100, "doctor", "--full", "--db", path)[1]

@@ -13,7 +13,7 @@ from typing import Any
 import knocker
 import pytest
 from conftest import Filled
-from shell import HOSTILE, KNOCKER, environ, text
+from shell import HOSTILE, KNOCKER, complaint, environ, text
 
 
 class Follower:
@@ -126,6 +126,11 @@ def test_since_begins_with_all_from_then_on_and_limit_with_fewer(inbox: knocker.
     last = arrive(inbox, "shop", "now").delivery_id
     assert follower.object()["id"] == last
     follower.end()
+
+
+def test_an_endpoint_that_is_not_there_is_named(db: Filled) -> None:
+    for more in ([], ["--since", "1h"]):
+        assert "'nope'" in complaint("tail", "--endpoint", "nope", *more, "--db", db.path, code=3)
 
 
 def test_it_ends_when_whoever_reads_it_has_gone(db: Filled) -> None:

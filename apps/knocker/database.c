@@ -1,0 +1,66 @@
+/* The file that the options name. Owns where it is looked for, and what is said when it is not
+ * there; knows no command. */
+#include "database.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "print.h"
+
+const char *database_path(const options *o)
+{
+	const char *path = o->db != NULL ? o->db : getenv("KNOCKER_DB");
+
+	return path == NULL || *path == '\0' ? "knocker.db" : path;
+}
+
+int database_open(const options *o, knocker **out)
+{
+	const char *path = database_path(o);
+	knocker_open_options how = {.size = sizeof how, .max_readers = 1, .existing = 1};
+	knocker_error error = {0};
+	struct stat found;
+
+	if (stat(path, &found) != 0)
+		return complain(errno == ENOENT || errno == ENOTDIR ? EXIT_MISSING : EXIT_FAILED,
+		                "no database at '%s' (%s); name one with --db FILE or KNOCKER_DB", path,
+		                strerror(errno));
+	if (!S_ISREG(found.st_mode))
+		return complain(EXIT_FAILED, "'%s' is not a file", path);
+	if (found.st_size == 0)
+		return complain(EXIT_MISSING, "'%s' is empty: there is no database in it", path);
+	how.path = bytes_of(path);
+	if (knocker_open(&how, out, &error) < 0)
+		return complain_error(&error);
+	return EXIT_DONE;
+}
+
+int database_close(knocker *k, int exit_code)
+{
+	knocker_error error = {0};
+
+	if (knocker_close(k, &error) < 0 && exit_code == EXIT_DONE)
+		return complain_error(&error);
+	return exit_code;
+}
+
+int database_complain(knocker *k, int64_t id, const knocker_error *error)
+{
+	knocker_rows *rows = NULL;
+	knocker_value event;
+
+	if (error->code != KNOCKER_UNKNOWN_EVENT ||
+	    knocker_get(k, KNOCKER_DELIVERY, id, &rows, NULL) < 0)
+		return complain_error(error);
+	knocker_rows_next(rows);
+	event = print_value(rows, "event_id");
+	knocker_rows_free(rows);
+	if (event.type == KNOCKER_NULL)
+		return complain(EXIT_MISSING,
+		                "%lld is a delivery that became no event: knocker delivery %lld",
+		                (long long)id, (long long)id);
+	return complain(EXIT_MISSING, "%lld is a delivery, of event %lld", (long long)id,
+	                (long long)event.integer);
+}
