@@ -132,21 +132,23 @@ static int32_t receipt_no_secret(const receipt *r, knocker_bytes provider, knock
 		QUOTED(r->request->endpoint), QUOTED(provider));
 }
 
-/* The keys of this call, where it brings secrets or options of its own; else those of the
- * registration. */
+/* The keys of the registration; of secrets and options that this call brings, each wins by
+ * itself. */
 static int32_t receipt_keys(receipt *r, bool registered, knocker_error *error)
 {
 	const knocker_request *q = r->request;
+	const scheme_keys *base = registered ? r->registration->keys : NULL;
 	int32_t rc;
 
-	if (registered && !receipt_has_json(q->secrets_json) && !receipt_has_json(q->options_json)) {
-		r->keys = r->registration->keys;
-		return r->keys ? 0 : receipt_no_secret(r, r->registration->provider, error);
-	}
-	rc = scheme_keys_new(r->scheme,
-	                     receipt_has_json(q->secrets_json) ? q->secrets_json : (knocker_bytes){0},
-	                     receipt_has_json(q->options_json) ? q->options_json : (knocker_bytes){0},
-	                     &r->own_keys, error);
+	if (registered && !base && !receipt_has_json(q->secrets_json))
+		return receipt_no_secret(r, r->registration->provider, error);
+	r->keys = base;
+	if (registered && !receipt_has_json(q->secrets_json) && !receipt_has_json(q->options_json))
+		return 0;
+	rc = scheme_keys_over(r->scheme, base,
+	                      receipt_has_json(q->secrets_json) ? q->secrets_json : (knocker_bytes){0},
+	                      receipt_has_json(q->options_json) ? q->options_json : (knocker_bytes){0},
+	                      &r->own_keys, error);
 	r->keys = r->own_keys;
 	return rc;
 }

@@ -33,6 +33,9 @@ void scheme_free(scheme *s); /* NULL is fine; never a built-in */
  * secret that is no key of this scheme is one too, without its text. */
 int32_t scheme_keys_new(const scheme *s, knocker_bytes secrets_json, knocker_bytes options_json,
                         scheme_keys **out, knocker_error *error);
+/* The same, and what is absent is that of `base`, made for the same scheme. */
+int32_t scheme_keys_over(const scheme *s, const scheme_keys *base, knocker_bytes secrets_json,
+                         knocker_bytes options_json, scheme_keys **out, knocker_error *error);
 void scheme_keys_free(scheme_keys *keys); /* NULL is fine */
 bool scheme_keys_have_secret(const scheme_keys *keys);
 

@@ -125,6 +125,23 @@ static int32_t keys_headers_check(const scheme *s, const scheme_keys *keys, knoc
 	return 0;
 }
 
+static int32_t keys_options_copy(scheme_keys *keys, const scheme_keys *base, knocker_error *error)
+{
+	int32_t rc = 0;
+	size_t i;
+
+	for (i = 0; rc == 0 && i < SCHEME_OPTIONS_MAX; i++) {
+		const scheme_option_value *from = &base->options[i];
+
+		keys->options[i].given = from->given;
+		keys->options[i].number = from->number;
+		if (from->text.bytes)
+			rc = keys_copy((knocker_bytes){from->text.bytes, (int64_t)from->text.len},
+			               &keys->options[i].text, error);
+	}
+	return rc;
+}
+
 static int32_t keys_options_read(const scheme *s, scheme_keys *keys, knocker_bytes options_json,
                                  knocker_error *error)
 {
@@ -281,38 +298,49 @@ static int32_t keys_secret_add(const scheme *s, scheme_keys *keys, size_t number
 	            names[rule.decode]);
 }
 
-static int32_t keys_secrets_read(const scheme *s, scheme_keys *keys, const json *list,
-                                 knocker_error *error)
+static int32_t keys_secret_take(const scheme *s, scheme_keys *keys, knocker_bytes text,
+                                knocker_error *error)
+{
+	size_t number = keys->secret_count;
+	int32_t rc;
+
+	if (number == LIMIT_SECRETS)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "more than %d secrets", LIMIT_SECRETS);
+	if (!bytes_given(text))
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "secret %zu is not a text", number + 1);
+	if (text.len == 0)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "secret %zu is empty", number + 1);
+	rc = keys_copy(text, &keys->secrets[number], error);
+	if (rc < 0)
+		return rc;
+	keys->secret_count++;
+	return keys_secret_add(s, keys, number, text, error);
+}
+
+static int32_t keys_secrets_read(const scheme *s, scheme_keys *keys, const scheme_keys *base,
+                                 const json *list, knocker_error *error)
 {
 	const json *given;
 	int32_t rc = 0;
+	size_t i;
 
 	if (list && json_kind(list) != JSON_ARRAY)
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "secrets_json is not a JSON array of texts");
-	for (given = json_first(list); rc == 0 && given; given = json_next(given)) {
-		size_t number = keys->secret_count;
-		knocker_bytes text = json_text(given);
-
-		if (number == LIMIT_SECRETS)
-			return fail(error, KNOCKER_INVALID_ARGUMENT, "more than %d secrets", LIMIT_SECRETS);
-		if (!bytes_given(text))
-			return fail(error, KNOCKER_INVALID_ARGUMENT, "secret %zu is not a text", number + 1);
-		if (text.len == 0)
-			return fail(error, KNOCKER_INVALID_ARGUMENT, "secret %zu is empty", number + 1);
-		rc = keys_copy(text, &keys->secrets[number], error);
-		if (rc == 0) {
-			keys->secret_count++;
-			rc = keys_secret_add(s, keys, number, text, error);
-		}
-	}
+	for (given = json_first(list); rc == 0 && given; given = json_next(given))
+		rc = keys_secret_take(s, keys, json_text(given), error);
+	for (i = 0; rc == 0 && !list && base && i < base->secret_count; i++)
+		rc = keys_secret_take(s, keys,
+		                      (knocker_bytes){base->secrets[i].bytes,
+		                                      (int64_t)base->secrets[i].len},
+		                      error);
 	if (rc == 0 && keys->secret_count == 0 && !s->stores_secret)
 		rc = fail(error, KNOCKER_INVALID_ARGUMENT,
 		          "a secret is missing: this scheme cannot verify without one");
 	return rc;
 }
 
-int32_t scheme_keys_new(const scheme *s, knocker_bytes secrets_json, knocker_bytes options_json,
-                        scheme_keys **out, knocker_error *error)
+int32_t scheme_keys_over(const scheme *s, const scheme_keys *base, knocker_bytes secrets_json,
+                         knocker_bytes options_json, scheme_keys **out, knocker_error *error)
 {
 	scheme_keys *keys = memory_get(sizeof *keys);
 	json *secrets = NULL;
@@ -322,17 +350,26 @@ int32_t scheme_keys_new(const scheme *s, knocker_bytes secrets_json, knocker_byt
 	if (!keys)
 		return fail_memory(error);
 	memset(keys, 0, sizeof *keys);
-	rc = keys_options_read(s, keys, options_json, error);
+	if (base && !bytes_given(options_json))
+		rc = keys_options_copy(keys, base, error);
+	else
+		rc = keys_options_read(s, keys, options_json, error);
 	if (rc == 0 && bytes_given(secrets_json))
 		rc = json_parse("secrets_json", secrets_json, &secrets, error);
 	if (rc == 0)
-		rc = keys_secrets_read(s, keys, secrets, error);
+		rc = keys_secrets_read(s, keys, base, secrets, error);
 	json_cleanse_free(secrets);
 	if (rc == 0)
 		*out = keys;
 	else
 		scheme_keys_free(keys);
 	return rc;
+}
+
+int32_t scheme_keys_new(const scheme *s, knocker_bytes secrets_json, knocker_bytes options_json,
+                        scheme_keys **out, knocker_error *error)
+{
+	return scheme_keys_over(s, NULL, secrets_json, options_json, out, error);
 }
 
 void scheme_keys_free(scheme_keys *keys)
