@@ -172,6 +172,8 @@ static int32_t sql_held_read(call *c, int attempts_at, sql_held *h, knocker_erro
 		rc = inbox_name_check("worker_id", worker, error);
 	if (rc == 0)
 		rc = call_int(c, attempts_at, "attempts", -1, &attempts, error);
+	if (rc == 0 && call_given(c, attempts_at))
+		rc = inbox_range_check("attempts", attempts, 0, INT64_MAX, error);
 	if (rc == 0)
 		rc = job_get(c->x->d, h->id, &h->job, error);
 	if (rc != 0)

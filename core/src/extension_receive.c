@@ -93,6 +93,8 @@ static int32_t sql_configure(call *c, knocker_error *error)
 
 	if (rc == 0)
 		rc = json_parse("options_json", text, &object, error);
+	if (rc == 0 && json_kind(object) != JSON_OBJECT)
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "options_json is not a JSON object");
 	if (rc == 0)
 		rc = sql_options_read("options_json", object, options, sizeof options / sizeof *options,
 		                      "queue_name", &queue, error);
@@ -128,6 +130,8 @@ static int32_t sql_endpoint_options(call *c, knocker_endpoint *e, json **object,
 	if (rc < 0 || !text.data)
 		return rc;
 	rc = json_parse("options_json", text, object, error);
+	if (rc == 0 && json_kind(*object) != JSON_OBJECT && json_kind(*object) != JSON_NULL)
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "options_json is not a JSON object");
 	scheme_member = json_member(*object, "scheme");
 	if (rc == 0 && scheme_member) {
 		buffer_init(&scheme_text, LIMIT_JSON);

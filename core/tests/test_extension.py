@@ -436,6 +436,11 @@ class Arguments(SqlCase):
                 "nobody",
             ),
             ("knocker_settle", (1, "w", 1, "glorious", None, None), "glorious"),
+            ("knocker_configure", ("[]",), "options_json"),
+            ("knocker_configure", ("5",), "options_json"),
+            ("knocker_endpoint_upsert", ("x", None, None, 1, "5"), "options_json"),
+            ("honker_ack", (1, "w", -1), "attempts is -1"),
+            ("honker_retry", (1, "w", 0, None, -1), "attempts is -1"),
         ):
             with self.subTest(function=function, values=values):
                 self.fails("invalid_argument", saying, function, *values)
