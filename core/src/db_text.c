@@ -72,6 +72,9 @@ int db_authorize(void *context, int action, const char *first, const char *secon
 
 	(void)schema;
 	(void)trigger;
+	/* It would leave the reader in a transaction, and all its later calls in that snapshot. */
+	if (d->guarded && action == SQLITE_SAVEPOINT && !db_in_transaction(d))
+		refusal = "SAVEPOINT is refused here: a query stands outside any transaction";
 	if (!refusal)
 		return SQLITE_OK;
 	d->refusal = refusal;

@@ -345,6 +345,19 @@ static void values(void)
 	      "and do not write");
 }
 
+/* A reader that stayed in a transaction would show its snapshot to every later call. */
+static void savepoints(void)
+{
+	static const char *const begins[] = {"savepoint s", "begin", "begin immediate"};
+	size_t i;
+
+	for (i = 0; i < sizeof begins / sizeof *begins; i++)
+		CHECK(knocker_read(k, T(begins[i]), NULL, 0, &(knocker_rows *){NULL}, &error) ==
+		              KNOCKER_SQL &&
+		          strstr(error.text, "refused here"),
+		      "a query cannot leave a transaction open");
+}
+
 /* ---- errors ---- */
 
 static void long_errors(void)
@@ -390,6 +403,7 @@ int main(void)
 	candidates();
 	registrations();
 	values();
+	savepoints();
 	long_errors();
 	CHECK(raw_is_whole(file.path) && knocker_close(k, NULL) == 0,
 	      "after all of that the file is whole");
