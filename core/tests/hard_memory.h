@@ -12,14 +12,19 @@ typedef struct {
 	_Atomic int64_t count; /* since armed */
 	_Atomic int64_t at;    /* which call fails, from 1; 0: none */
 	_Atomic bool forever;  /* later ones fail too */
+	_Atomic bool here;     /* counted is only the thread that armed it */
 } lite_state;
 
 static lite_state lite;
+static _Thread_local bool lite_armed_here;
 
 static inline bool lite_fails(void)
 {
-	int64_t n = ++lite.count, at = lite.at;
+	int64_t n, at = lite.at;
 
+	if (lite.here && !lite_armed_here)
+		return false;
+	n = ++lite.count;
 	return at > 0 && (n == at || (lite.forever && n > at));
 }
 
@@ -37,6 +42,7 @@ static inline void lite_arm(int64_t at, bool forever)
 {
 	lite.count = 0;
 	lite.forever = forever;
+	lite_armed_here = true;
 	lite.at = at;
 }
 

@@ -34,6 +34,7 @@ typedef struct {
 	vfs_fault fault;
 	int64_t at;    /* which call of its kind, from 1 */
 	bool forever;  /* later ones fail too */
+	bool here;     /* counted is only the thread that armed it */
 	int64_t count; /* calls of its kind since armed */
 	bool shadow;
 	bool hurried; /* SQLite's naps between tries for a lock take no time */
@@ -41,6 +42,7 @@ typedef struct {
 } vfs_state;
 
 static vfs_state vfs;
+static _Thread_local bool vfs_armed_here;
 
 typedef struct {
 	sqlite3_file base;
@@ -57,6 +59,7 @@ static inline void vfs_arm(vfs_fault fault, int64_t at)
 {
 	vfs.fault = fault;
 	vfs.at = at;
+	vfs_armed_here = true;
 	vfs.count = vfs.fired = 0;
 	vfs.forever = false;
 }
@@ -93,7 +96,7 @@ static inline bool vfs_counts(vfs_kind kind)
 /* True when this call is the one. */
 static inline bool vfs_now(vfs_kind kind)
 {
-	if (!vfs_counts(kind))
+	if (!vfs_counts(kind) || (vfs.here && !vfs_armed_here))
 		return false;
 	vfs.count++;
 	if (vfs.fault == VFS_PASS || (vfs.count != vfs.at && !(vfs.forever && vfs.count > vfs.at)))

@@ -40,13 +40,10 @@ static void handler_in_the_way(void)
 		&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL, .busy_timeout_ms = 150});
 	knocker_error error = {0};
 	knocker_work *w;
-	int64_t began;
 
 	ingest(k, "a", "one");
 	w = begin_any(k);
-	began = now_us();
-	CHECK(ingest(k, "a", "two") > 0 && now_us() - began < 100000,
-	      "a handler that has not touched its tx hinders no receipt");
+	CHECK(ingest(k, "a", "two") > 0, "a handler that has not touched its tx hinders no receipt");
 	execute(w, "insert into app values(1)", NULL);
 	CHECK(ingest_bytes(k, "a", "three", T("{}"), &error) == KNOCKER_BUSY &&
 	          strstr(error.text, "a handler"),
@@ -70,7 +67,7 @@ static void hung_handler_is_ended(void)
 	execute(w, "insert into app values('hung')", NULL);
 	began = now_us();
 	CHECK(ingest(k, "a", "two") > 0, "a receipt gets past a handler that hangs");
-	CHECK(now_us() - began > 100000 && now_us() - began < 1500000, "once its lease is over");
+	CHECK(now_us() - began > 100000 && now_us() - began < 2400000, "once its lease is over");
 	CHECK(execute(w, "insert into app values('hung')", &error) == KNOCKER_LEASE_LOST,
 	      "its tx says: lease lost");
 	sleep_ms(5);
@@ -194,37 +191,78 @@ static void storm(void)
 
 /* ---- processes, and turns ---- */
 
-static int hammer(void *context)
-{
-	knocker *k = open_with(file.path, NULL);
-	int64_t slowest = 0;
-	char key[40];
-	int i;
+#define HAMMER_MS 1000
 
-	for (i = 0; i < 150; i++) {
+typedef struct {
+	_Atomic int64_t received, failed, slowest_us;
+} hammering;
+
+static hammering *of_each; /* of four processes, shared */
+
+static void *hammer_by_thread(void *context)
+{
+	hammering *mine = context;
+	static knocker *_Atomic shared;
+	static _Atomic int number;
+	knocker *k = shared;
+	int64_t end_us = now_us() + HAMMER_MS * 1000LL, took_us;
+
+	if (!mine) /* the first call of a process opens */
+		return shared = open_with(file.path, NULL);
+	while (now_us() < end_us) {
+		char key[60];
 		int64_t began = now_us();
 
-		snprintf(key, sizeof key, "p%d-%d", *(int *)context, i);
-		if (ingest(k, "a", key) <= 0)
-			return 1;
-		slowest = now_us() - began > slowest ? now_us() - began : slowest;
+		snprintf(key, sizeof key, "p%d-%d", (int)getpid(), number++);
+		if (ingest(k, "a", key) > 0)
+			mine->received++;
+		else
+			mine->failed++;
+		took_us = now_us() - began;
+		if (took_us > mine->slowest_us)
+			mine->slowest_us = took_us;
 	}
-	knocker_close(k, NULL);
-	return slowest < 2000000 ? 0 : 2;
+	return NULL;
 }
 
+static int hammer(void *context)
+{
+	pthread_t threads[4];
+	knocker *k = hammer_by_thread(NULL);
+	int i;
+
+	for (i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, hammer_by_thread, context);
+	for (i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	return knocker_close(k, NULL);
+}
+
+/* A process that waits while another's threads follow one another is passed over by SQLite. */
 static void four_processes(void)
 {
+	int64_t received = 0, failed = 0, slowest_us = 0, least = INT64_MAX;
 	pid_t pids[4];
-	int i, failed = 0;
+	int i;
 
 	knocker_close(fresh(NULL), NULL);
+	of_each = shared_memory(4 * sizeof *of_each);
 	for (i = 0; i < 4; i++)
-		pids[i] = child_start(hammer, &i);
-	for (i = 0; i < 4; i++)
+		pids[i] = child_start(hammer, &of_each[i]);
+	for (i = 0; i < 4; i++) {
 		failed += child_end(pids[i]) != 0;
-	CHECK(failed == 0, "of four processes that hammer one file none fails and none starves");
-	CHECK(ask("select count(*) from _knocker_job") == 600, "and every receipt is there");
+		failed += of_each[i].failed;
+		received += of_each[i].received;
+		if (of_each[i].received < least)
+			least = of_each[i].received;
+		if (of_each[i].slowest_us > slowest_us)
+			slowest_us = of_each[i].slowest_us;
+	}
+	printf("crowd: four processes received %lld, the least of them %lld, the slowest in %lld ms\n",
+	       (long long)received, (long long)least, (long long)slowest_us / 1000);
+	CHECK(failed == 0, "of four processes that hammer one file none fails");
+	CHECK(least > received / 50, "and none starves");
+	CHECK(ask("select count(*) from _knocker_job") == received, "and every receipt is there");
 }
 
 static void a_flood_delays_nobody(void)

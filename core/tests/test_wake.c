@@ -255,6 +255,61 @@ static void descriptor(void)
 	knocker_close(k, NULL);
 }
 
+/* ---- between the look and the sleep ---- */
+
+static knocker *trap_sender;
+static _Atomic int trap_set, trap_sprung;
+
+/* Commits an event when a waiter's look at the queue has ended, or when it has begun. */
+static int trap(unsigned kind, void *context, void *statement, void *more)
+{
+	const char *sql = sqlite3_sql(statement);
+	char key[20];
+
+	(void)context;
+	(void)more;
+	if (trap_set != (int)kind || !sql || !strstr(sql, "_knocker_job"))
+		return 0;
+	trap_set = 0;
+	snprintf(key, sizeof key, "trap%d", trap_sprung++);
+	return ingest(trap_sender, "a", key) > 0 ? 0 : 1;
+}
+
+static int trap_equip(sqlite3 *handle, char **message, const void *api)
+{
+	(void)message;
+	(void)api;
+	return sqlite3_trace_v2(handle, SQLITE_TRACE_STMT | SQLITE_TRACE_PROFILE, trap, NULL);
+}
+
+static void between_look_and_sleep(int kind, const char *sentence)
+{
+	union {
+		int (*takes_handle)(sqlite3 *, char **, const void *);
+		void (*takes_nothing)(void);
+	} entry = {.takes_handle = trap_equip};
+	knocker_claim_options o = {.size = sizeof o, .worker_id = T("w")};
+	knocker *k;
+	int i, in_time = 0;
+
+	trap_sender = open_with(file.path, NULL);
+	sqlite3_auto_extension(entry.takes_nothing);
+	k = open_with(file.path, NULL);
+	knocker_wait(k, &o, 0, NULL); /* opens its connection */
+	sqlite3_reset_auto_extension();
+	for (i = 0; i < 20 && i - in_time < 3; i++) {
+		int64_t began = now_us();
+
+		trap_set = kind;
+		in_time += knocker_wait(k, &o, 5000, NULL) == 0 && now_us() - began < LATE_US;
+		handle_one(k, "w", NULL);
+	}
+	CHECK(in_time == 20 && trap_sprung >= 20, sentence);
+	knocker_close(k, NULL);
+	knocker_close(trap_sender, NULL);
+	trap_sprung = 100;
+}
+
 /* ---- stops ---- */
 
 typedef struct {
@@ -326,7 +381,7 @@ static void wal_made_anew(void)
 
 	snprintf(wal, sizeof wal, "%s/other.db-wal", file.folder);
 	CHECK(bell_open(wal, &b, NULL) == 0, "a bell needs no WAL to be there");
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 100 && i - rang < 3; i++) {
 		listener l = {b, bell_generation(b), -1};
 		pthread_t thread;
 
@@ -362,6 +417,9 @@ int main(int argc, char **argv)
 	      100);
 	due_time();
 	descriptor();
+	between_look_and_sleep(SQLITE_TRACE_STMT, "a commit while a worker looks is found at once");
+	between_look_and_sleep(SQLITE_TRACE_PROFILE,
+	                       "a commit between a worker's look and its sleep ends the sleep");
 	stops(false);
 	stops(true);
 	wakes("200 commits of an application's own transaction wake a worker 200 times",
