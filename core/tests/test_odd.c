@@ -349,6 +349,7 @@ static void values(void)
 static void savepoints(void)
 {
 	static const char *const begins[] = {"savepoint s", "begin", "begin immediate"};
+	knocker_error error;
 	size_t i;
 
 	for (i = 0; i < sizeof begins / sizeof *begins; i++)
