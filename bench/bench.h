@@ -11,6 +11,7 @@
 #define BENCH_BODY 1024 /* bytes of each body */
 #define BENCH_ENDPOINT "stripe"
 #define BENCH_SECRET "whsec_bench_0123456789abcdef"
+#define BENCH_ROUNDS_MIN 5
 #define BENCH_ROUNDS_MAX 21
 
 /* How long and how often; --quick makes both smaller. */
@@ -22,9 +23,10 @@ typedef struct {
 	const char *python; /* an interpreter that has the package; NULL: none was given */
 	const char *python_script;
 	const char *only; /* a group's name; NULL: all */
+	const char *json; /* a file; NULL: none */
 } bench_plan;
 
-/* ---- bench.c ---- */
+/* ---- tools.c ---- */
 
 int64_t now_ns(void);
 void say(const char *format, ...) __attribute__((format(printf, 1, 2))); /* progress, on stderr */
@@ -81,6 +83,7 @@ double receive_rate(knocker *k, int32_t threads, request_pool *pool, int64_t sli
 void receive_prefill(knocker *k, request_pool *pool, int64_t count);
 /* Works for so long, or until so many were handled (0: no such end). */
 double work_rate(knocker *k, int64_t slice_ms, int64_t count);
+void work_table(const char *path); /* what the handlers of work_rate write to */
 
 void bench_ratios(const bench_plan *plan);    /* receive_*, work, work_normal */
 void bench_verify(const bench_plan *plan);    /* verify_stripe */

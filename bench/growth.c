@@ -30,69 +30,65 @@ static sqlite3 *growth_open(const char *path)
 
 /* ---- a backlog ---- */
 
-static knocker *growth_backlog(const char *path, request_pool *pool, int64_t count)
-{
-	knocker *k = inbox_new(path, KNOCKER_SYNC_NORMAL);
-	sqlite3 *db = growth_open(path);
-	char *error = NULL;
+typedef struct {
+	const char *path;
+	knocker *k;
+	sqlite3 *db;
+	double seconds;
+} growth_file;
 
-	if (sqlite3_exec(db, "create table handled (id integer primary key, event integer)", NULL, NULL,
-	                 &error) != SQLITE_OK)
-		die("%s", error ? error : "");
-	sqlite3_close(db);
-	receive_prefill(k, pool, count);
-	return k;
+static void growth_begin(growth_file *f, request_pool *pool, int64_t count)
+{
+	f->k = inbox_new(f->path, KNOCKER_SYNC_NORMAL);
+	f->db = growth_open(f->path);
+	work_table(f->path);
+	receive_prefill(f->k, pool, count);
 }
 
-/* Brings the WAL of the receipts into the file, so that no claim pays for it. */
-static void growth_checkpoint(sqlite3 *db)
+static void growth_end(growth_file *f)
 {
-	if (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
-		die("checkpoint: %s", sqlite3_errmsg(db));
+	sqlite3_close(f->db);
+	inbox_close(f->k);
+	file_remove(f->path);
 }
 
-/* Works off 50 events and receives as many again, so that the backlog stays what it is. Neither the
- * receiving nor its checkpoint count. */
-static double growth_work_rate(knocker *k, sqlite3 *db, request_pool *pool, int64_t slice_ms)
+/* Works off 50 events and receives as many again, so that the backlog stays what it is. The
+ * receiving does not count, nor that what it left in the WAL is brought into the file. */
+static void growth_work(growth_file *f, request_pool *pool)
 {
-	double seconds = 0;
-	int64_t count = 0;
+	if (sqlite3_wal_checkpoint_v2(f->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
+		die("checkpoint: %s", sqlite3_errmsg(f->db));
+	f->seconds += 50 / work_rate(f->k, 60000, 50);
+	receive_prefill(f->k, pool, 50);
+}
 
-	while (seconds * 1000 < (double)slice_ms) {
-		growth_checkpoint(db);
-		seconds += 50 / work_rate(k, 60000, 50);
-		count += 50;
-		receive_prefill(k, pool, 50);
+/* Both files in turn, 50 events at a time. */
+static void growth_round(growth_file *large, growth_file *small, request_pool *pool,
+                         int64_t slice_ms)
+{
+	large->seconds = small->seconds = 0;
+	while ((large->seconds + small->seconds) * 1000 < (double)slice_ms) {
+		growth_work(small, pool);
+		growth_work(large, pool);
 	}
-	return (double)count / seconds;
+	figure_add("claim_growth", small->seconds / large->seconds);
 }
 
 static void bench_claim_growth(const bench_plan *plan)
 {
-	const char *large = path_of(plan, "backlog-large.db"),
-			   *small = path_of(plan, "backlog-small.db");
+	growth_file large = {.path = path_of(plan, "backlog-large.db")};
+	growth_file small = {.path = path_of(plan, "backlog-small.db")};
 	request_pool pool;
-	knocker *a, *b;
-	sqlite3 *db_a, *db_b;
 	int32_t i;
 
 	pool_new(&pool, 10000);
 	say("a backlog of 100,000");
-	a = growth_backlog(large, &pool, 100000);
-	b = growth_backlog(small, &pool, 100);
-	db_a = growth_open(large);
-	db_b = growth_open(small);
-	for (i = 0; i < plan->rounds; i++) {
-		double few = growth_work_rate(b, db_b, &pool, plan->slice_ms / 4);
-
-		figure_add("claim_growth", growth_work_rate(a, db_a, &pool, plan->slice_ms / 4) / few);
-	}
-	sqlite3_close(db_a);
-	sqlite3_close(db_b);
-	inbox_close(a);
-	inbox_close(b);
-	file_remove(large);
-	file_remove(small);
+	growth_begin(&large, &pool, 100000);
+	growth_begin(&small, &pool, 100);
+	for (i = 0; i < plan->rounds; i++)
+		growth_round(&large, &small, &pool, plan->slice_ms);
+	growth_end(&large);
+	growth_end(&small);
 	pool_free(&pool);
 }
 

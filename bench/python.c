@@ -64,6 +64,7 @@ static double python_c_rate(const bench_plan *plan, request_pool *pool)
 	double rate;
 
 	pool_fill(pool, pool->capacity);
+	settle_disk(plan);
 	rate = receive_rate(k, 1, pool, plan->slice_ms);
 	inbox_close(k);
 	file_remove(path);
@@ -86,9 +87,9 @@ void bench_python(const bench_plan *plan)
 	pool_new(&pool, 40 * plan->slice_ms);
 	p = python_start(plan);
 	for (i = 0; i < plan->rounds; i++) {
-		double c = python_c_rate(plan, &pool);
+		double before = python_c_rate(plan, &pool), python = python_rate(&p, path);
 
-		figure_add("python_receive", python_rate(&p, path) / c);
+		figure_add("python_receive", python / ((before + python_c_rate(plan, &pool)) / 2));
 	}
 	fclose(p.to);
 	fclose(p.from);

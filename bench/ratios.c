@@ -19,12 +19,16 @@ static void bare_say(sqlite3 *db, const char *sql)
 
 double bare_rate(const char *path, bool full, int64_t slice_ms)
 {
-	static char body[BENCH_BODY];
+	char body[BENCH_BODY];
 	sqlite3_stmt *insert = NULL;
 	sqlite3 *db = NULL;
 	int64_t start, end, count = 0;
+	request_pool pool;
 
-	pool_random(body, 256);
+	pool_new(&pool, 1);
+	pool_fill(&pool, 1);
+	memcpy(body, pool.requests[0].body.data, sizeof body);
+	pool_free(&pool);
 	file_remove(path);
 	if (sqlite3_open(path, &db) != SQLITE_OK)
 		die("'%s': %s", path, sqlite3_errmsg(db));
@@ -169,11 +173,10 @@ static void work_one(knocker *k, const knocker_rows *jobs)
 	     &error);
 }
 
-static void work_table(knocker *k, const char *path)
+void work_table(const char *path)
 {
 	sqlite3 *db = NULL;
 
-	(void)k;
 	if (sqlite3_open(path, &db) != SQLITE_OK)
 		die("'%s': %s", path, sqlite3_errmsg(db));
 	sqlite3_busy_timeout(db, 5000);
@@ -205,30 +208,53 @@ double work_rate(knocker *k, int64_t slice_ms, int64_t count)
 
 /* ---- the rounds ---- */
 
-static double ratio_receive(const bench_plan *plan, request_pool *pool, int64_t sync,
-                            int32_t threads)
+typedef struct {
+	const bench_plan *plan;
+	request_pool *pool;
+	bool full;
+	double bare; /* what bare inserts just did */
+} ratio_round;
+
+static double ratio_bare(const ratio_round *r)
 {
-	const char *path = path_of(plan, "receive.db");
-	knocker *k = inbox_new(path, sync);
+	return bare_rate(path_of(r->plan, "bare.db"), r->full, r->plan->slice_ms / 2);
+}
+
+/* Over the bare inserts right before and right after it: what else the machine does, and the disk
+ * most of all, changes within a second. */
+static void ratio_add(ratio_round *r, const char *name, double rate)
+{
+	double before = r->bare;
+
+	r->bare = ratio_bare(r);
+	figure_add(name, rate / ((before + r->bare) / 2));
+}
+
+/* `threads` 0: 64 requests a call. */
+static double ratio_receive(const ratio_round *r, int32_t threads)
+{
+	const char *path = path_of(r->plan, "receive.db");
+	knocker *k = inbox_new(path, r->full ? KNOCKER_SYNC_FULL : KNOCKER_SYNC_NORMAL);
 	double rate;
 
-	pool_fill(pool, pool->capacity);
-	rate = threads > 0 ? receive_rate(k, threads, pool, plan->slice_ms)
-	                   : receive_many_rate(k, pool, plan->slice_ms);
+	pool_fill(r->pool, r->pool->capacity);
+	rate = threads > 0 ? receive_rate(k, threads, r->pool, r->plan->slice_ms)
+	                   : receive_many_rate(k, r->pool, r->plan->slice_ms);
 	inbox_close(k);
 	file_remove(path);
 	return rate;
 }
 
-static double ratio_work(const bench_plan *plan, request_pool *pool)
+/* A worker with the settings that a handle has by itself. */
+static double ratio_work(const ratio_round *r)
 {
-	const char *path = path_of(plan, "work.db");
+	const char *path = path_of(r->plan, "work.db");
 	knocker *k = inbox_new(path, KNOCKER_SYNC_FULL);
 	double rate;
 
-	work_table(k, path);
-	receive_prefill(k, pool, 20 * plan->slice_ms);
-	rate = work_rate(k, plan->slice_ms, 0);
+	work_table(path);
+	receive_prefill(k, r->pool, 30 * r->plan->slice_ms);
+	rate = work_rate(k, r->plan->slice_ms, 0);
 	inbox_close(k);
 	file_remove(path);
 	return rate;
@@ -236,34 +262,27 @@ static double ratio_work(const bench_plan *plan, request_pool *pool)
 
 static void ratio_round_full(const bench_plan *plan, request_pool *pool)
 {
-	double bare, rate;
+	ratio_round r = {.plan = plan, .pool = pool, .full = true};
 
 	settle_disk(plan);
-	bare = bare_rate(path_of(plan, "bare.db"), true, plan->slice_ms);
-	figure_add("bare_full", bare);
-	rate = ratio_receive(plan, pool, KNOCKER_SYNC_FULL, 1);
-	figure_add("receive_full_1", rate / bare);
-	rate = ratio_receive(plan, pool, KNOCKER_SYNC_FULL, 16);
-	figure_add("receive_full_16", rate / bare);
-	rate = ratio_receive(plan, pool, KNOCKER_SYNC_FULL, 0);
-	figure_add("receive_many_64_full", rate / bare);
-	rate = ratio_work(plan, pool);
-	figure_add("work", rate / bare);
+	r.bare = ratio_bare(&r);
+	figure_add("bare_full", r.bare);
+	ratio_add(&r, "receive_full_1", ratio_receive(&r, 1));
+	ratio_add(&r, "receive_full_16", ratio_receive(&r, 16));
+	ratio_add(&r, "receive_many_64_full", ratio_receive(&r, 0));
+	ratio_add(&r, "work", ratio_work(&r));
 }
 
 static void ratio_round_normal(const bench_plan *plan, request_pool *pool)
 {
-	double bare, rate;
+	ratio_round r = {.plan = plan, .pool = pool};
 
 	settle_disk(plan);
-	bare = bare_rate(path_of(plan, "bare.db"), false, plan->slice_ms);
-	figure_add("bare_normal", bare);
-	rate = ratio_receive(plan, pool, KNOCKER_SYNC_NORMAL, 1);
-	figure_add("receive_normal_1", rate / bare);
-	rate = ratio_receive(plan, pool, KNOCKER_SYNC_NORMAL, 16);
-	figure_add("receive_normal_16", rate / bare);
-	rate = ratio_work(plan, pool);
-	figure_add("work_normal", rate / bare);
+	r.bare = ratio_bare(&r);
+	figure_add("bare_normal", r.bare);
+	ratio_add(&r, "receive_normal_1", ratio_receive(&r, 1));
+	ratio_add(&r, "receive_normal_16", ratio_receive(&r, 16));
+	ratio_add(&r, "work_normal", ratio_work(&r));
 }
 
 void bench_ratios(const bench_plan *plan)
