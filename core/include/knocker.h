@@ -1,18 +1,20 @@
 /*
  * Knocker: a durable webhook inbox inside an application's own SQLite file.
  *
- * From top to bottom this header is a tutorial: a file is opened (1), an endpoint registered (2), a
- * request received (3), an event worked on (4), and everything inspected, replayed and pruned (5).
+ * From top to bottom this header is a tutorial: values and errors (0), a file is opened (1), an
+ * endpoint registered (2), a request received (3), an event worked on (4), and everything
+ * inspected, replayed and pruned (5).
  *
  * What holds for every call:
  *
  *   Results    0 = done, 1 = nothing there (each call says what that means), negative = a failure.
  *   Errors     `error` is yours and may be NULL. A failure fills it with the code and one sentence
- *              that names the offending value, never a secret.
+ *              that names the offending value, never a secret; success leaves it alone.
  *   Text       is UTF-8, as (pointer, length). A NULL pointer means "not given".
- *   Options    are structs that begin with their size, `sizeof` the struct. Any other member that
- *              is 0 or NULL means the default, which stands beside it.
- *   Rows       `*out` is yours: free it with knocker_rows_free. After a failure it is NULL.
+ *   Options    are structs that begin with their size, `sizeof` the struct. A member that is 0 or
+ *              NULL has the default, which its comment begins with; "if 1:" marks a switch, off.
+ *   Rows       `out` is required and `*out` yours: free it with knocker_rows_free. It is NULL after
+ *              a failure, and where a call says 1 and does not say otherwise.
  *   Times      are integers: Unix seconds in `_at` and `_s`, milliseconds in `_ms`.
  *   Threads    share a handle freely. A `knocker_work` or `knocker_rows` is one thread's at a time.
  *   fork()     leaves the child no use of the handle: calls there fail. Open again.
@@ -55,7 +57,7 @@ enum {
 	KNOCKER_LEASE_LOST = -10,  /* another worker has the job now; nothing of this work is kept */
 	KNOCKER_SQL = -11          /* a handler's own statement failed */
 };
-const char *knocker_error_name(int32_t code); /* "lease_lost"; "unknown" for no code of ours */
+const char *knocker_error_name(int64_t code); /* "lease_lost"; "unknown" for any other number */
 const char *knocker_version(void);            /* "0.1.0" */
 
 enum {
@@ -69,7 +71,7 @@ typedef struct {
 	int64_t type; /* KNOCKER_NULL ... KNOCKER_BLOB: says which member counts */
 	int64_t integer;
 	double real;
-	knocker_bytes bytes; /* of KNOCKER_TEXT and KNOCKER_BLOB */
+	knocker_bytes bytes; /* of KNOCKER_TEXT and KNOCKER_BLOB; it lives as long as its rows */
 } knocker_value;
 
 /* A finished result in memory: it keeps no statement and no snapshot open. It stands before the
@@ -104,20 +106,21 @@ typedef struct {
 	int64_t busy_timeout_ms;  /* 2500: some senders give up at 3 s */
 	int64_t max_body_bytes;   /* 5242880; -1: no limit */
 	int64_t synchronous;      /* KNOCKER_SYNC_FULL, of receipts */
-	int64_t settle_full;      /* 1: FULL for settlements too. At NORMAL a power cut may take a
+	int64_t settle_full;      /* if 1: FULL for settlements too. At NORMAL a power cut may take a
 	                           * handler's writes and its outcome together: the event runs again */
 	int64_t orphan_bytes;     /* 67108864, and */
 	int64_t orphan_rows;      /* 10000: of rejected receipts, by endpoint; the oldest give way */
-	int64_t thread_bound;     /* 1: a handler stays on the thread that began its work, whose other
-	                           * calls on this handle then fail at once instead of waiting */
-	int64_t existing;         /* 1: the file must be there and hold an inbox; nothing is created */
+	int64_t thread_bound;     /* if 1: a work stays on the thread that began it, and that thread's
+	                           * other calls on this handle fail at once until it is settled */
+	int64_t existing;         /* if 1: the file must hold an inbox; nothing is created */
 	int64_t clock_ms;         /* for tests: a clock that stands at this time */
 	int64_t seed;             /* for tests: of the jitter */
 } knocker_open_options;
 
 /* Opens or creates the file and brings its schema up to date. */
 int32_t knocker_open(const knocker_open_options *options, knocker **out, knocker_error *error);
-/* Ends all waits and frees the handle; fails, and leaves it open, while a work is not settled. */
+/* Ends all waits and closes: a later call with `k` fails with KNOCKER_CLOSED. While a work is not
+ * settled it fails with KNOCKER_INVALID_ARGUMENT, and the handle stays open. */
 int32_t knocker_close(knocker *k, knocker_error *error);
 /* Sets this handle's clock, for tests. 0: the system's. */
 int32_t knocker_clock_set(knocker *k, int64_t now_ms, knocker_error *error);
@@ -126,21 +129,23 @@ int32_t knocker_clock_set(knocker *k, int64_t now_ms, knocker_error *error);
 
 typedef struct {
 	int64_t size;
-	knocker_bytes name;         /* required, 1 to 200 bytes; an endpoint of this name is updated */
+	knocker_bytes name;         /* required, 1 to 200 bytes */
 	knocker_bytes path;         /* unique, for people and routers */
 	knocker_bytes provider;     /* a built-in's name, or your own's; NULL: nothing is verified */
 	knocker_bytes scheme_json;  /* your own's scheme: docs/schemes.md */
 	knocker_bytes secrets_json; /* ["current", "previous"]: kept in memory, never in the file */
 	knocker_bytes options_json; /* {"tolerance_s": 300}: what the scheme takes */
 	knocker_bytes queue_name;   /* NULL: the handle's */
-	int64_t disabled;           /* 1: receipts are answered 404 and kept as orphans */
+	int64_t disabled;           /* if 1: receipts are answered 404 and kept as orphans */
 	int64_t max_attempts;       /* this and the next two are stored, so that all workers obey; */
 	int64_t backoff_base_ms;    /* 0: each worker's own */
 	int64_t backoff_cap_ms;
-	int64_t external; /* 1: you verify `provider` yourself, and pass each request's verdict */
+	int64_t external; /* if 1: you verify `provider` yourself, and pass each request's verdict */
 } knocker_endpoint;
 
-/* Registers an endpoint in the file and in this process; `id` may be NULL. */
+/* Registers an endpoint in the file and in this process, in place of all that an endpoint of this
+ * name was before, but for its pause: without `provider` nothing is verified from then on. `id` may
+ * be NULL. */
 int32_t knocker_endpoint_add(knocker *k, const knocker_endpoint *endpoint, int64_t *id,
                              knocker_error *error);
 /* Holds (1) or resumes (0) the handling of its events, for all workers; receiving goes on. */
@@ -154,31 +159,36 @@ int32_t knocker_providers(knocker_rows **out, knocker_error *error);
 enum { KNOCKER_BY_SCHEME = 0, KNOCKER_VALID = 1, KNOCKER_INVALID = 2, KNOCKER_UNCHECKED = 3 };
 typedef struct {
 	int64_t size;
-	knocker_bytes endpoint;             /* required: its name */
-	knocker_bytes method;               /* "POST" */
-	knocker_bytes headers;              /* lines "name: value\n"; names in any case, or Rack's */
-	knocker_bytes query;                /* the raw query, without "?" */
-	knocker_bytes body;                 /* the bytes, exactly as received */
-	knocker_bytes event_type;           /* this and the next two win over what the scheme reads */
-	knocker_bytes provider_event_id;    /* names the event: given here, it is the dedupe key */
-	knocker_bytes provider_delivery_id; /* the same, where the one before is not given */
-	knocker_bytes dedupe_key;           /* wins over both; else the scheme's */
-	knocker_bytes provider;       /* a name or a scheme, where another process has registered it */
-	knocker_bytes secrets_json;   /* NULL: those of the registration */
-	knocker_bytes options_json;   /* likewise */
-	knocker_bytes queue_name;     /* NULL: the endpoint's, else the handle's */
-	int64_t max_attempts;         /* 0: the endpoint's, else the worker's */
-	int64_t verdict;              /* of an `external` provider: KNOCKER_VALID or KNOCKER_INVALID, */
-	knocker_bytes verdict_error;  /* why it is invalid, */
-	knocker_bytes ids_event_type; /* and what it read; all that is given above wins */
-	knocker_bytes ids_event_id;   /* this and the next dedupe as if given above */
+	knocker_bytes endpoint; /* required: its name */
+	knocker_bytes method;   /* "POST" */
+	knocker_bytes headers;  /* lines "name: value\n"; names in any case, or HTTP_NAME */
+	knocker_bytes query;    /* the raw query, without "?" */
+	knocker_bytes body;     /* the bytes, exactly as received */
+	/* These three win over what the scheme reads. The dedupe key is the first that is given of
+	 * dedupe_key, provider_event_id, provider_delivery_id, ids_event_id, ids_delivery_id; else it is
+	 * the scheme's; without any, each receipt is an event. */
+	knocker_bytes event_type;
+	knocker_bytes provider_event_id;
+	knocker_bytes provider_delivery_id;
+	knocker_bytes dedupe_key;
+	knocker_bytes provider;     /* a name or a scheme, where another process has registered it */
+	knocker_bytes secrets_json; /* NULL: those of the registration */
+	knocker_bytes options_json; /* likewise */
+	knocker_bytes queue_name;   /* NULL: the endpoint's, else the handle's */
+	int64_t max_attempts;       /* 0: the endpoint's, else the worker's */
+	/* What you found, where you verify an `external` provider, or ingest. */
+	int64_t verdict; /* KNOCKER_VALID or KNOCKER_INVALID */
+	knocker_bytes verdict_error;
+	knocker_bytes ids_event_type;
+	knocker_bytes ids_event_id;
 	knocker_bytes ids_delivery_id;
 } knocker_request;
 
 /*
  * Verifies a request, stores it, makes it an event unless that is known, and queues it, in one
- * commit. Call it in the route and answer what it says. A rejected request is a result, not an
- * error: event_id is null and status_code 401, 404 or 413.
+ * commit. Call it in the route and answer what it says: 204, or what the provider wants. A rejected
+ * request is a result, not an error: event_id is null and status_code 401 (not valid), 404 (the
+ * endpoint is disabled) or 413 (too large).
  * Row: delivery_id, event_id, duplicate (0 or 1), status_code, response_headers (lines, or null),
  * response_body (or null).
  */
@@ -193,7 +203,8 @@ int32_t knocker_receive_many(knocker *k, const knocker_request *const *requests,
 int32_t knocker_ingest(knocker *k, const knocker_request *request, knocker_rows **out,
                        knocker_error *error);
 
-/* Judges a request and reads no file. `now_ms` 0: the system's clock. Row: valid (0 or 1), error,
+/* Judges a request by its `provider`, secrets and options, and reads no file. `now_ms` 0: the
+ * system's clock. Row: valid (0 or 1), error,
  * event_type, provider_event_id, provider_delivery_id, dedupe_key, response_status,
  * response_headers, response_body. */
 int32_t knocker_verify(const knocker_request *request, int64_t now_ms, knocker_rows **out,
@@ -234,18 +245,20 @@ int32_t knocker_wake(knocker *k);
  * with timeout_ms 0, which answers at once. It is the handle's: poll it, and do nothing else. */
 int32_t knocker_wait_fd(knocker *k, int32_t *fd, knocker_error *error);
 
-/* A handler's transaction. It begins, and the file is locked, at the first statement through it. */
+/* A handler's transaction. It begins at the first statement through it. From then on every other
+ * write waits, so inside a handler use only calls that take the work. */
 typedef struct knocker_work knocker_work;
 
 /* Begins to handle a claimed job. 1 = there is nothing to do any more (pruned, ignored, held by
- * somebody else): take the next one. A lease of which less than half is left is renewed. */
+ * somebody else): take the next one. A lease of which less than half is left is renewed, for as
+ * long as its worker last claimed. */
 int32_t knocker_work_begin(knocker *k, int64_t job_id, int64_t claim, knocker_work **out,
                            knocker_error *error);
 /* Row: the event as KNOCKER_EVENT; of a replayed delivery its body, headers, query and type. */
 int32_t knocker_work_event(knocker_work *work, knocker_rows **out, knocker_error *error);
 
-/* Your own SQL, one statement, `values` bound in order. It commits or rolls back with the event's
- * outcome. BEGIN, COMMIT, ROLLBACK, ATTACH and writes to Knocker's tables are refused. Where SQLite
+/* Your own SQL, one statement, `values` bound in order; `changes` and `last_id` may be NULL. It
+ * commits or rolls back with the event's outcome; after KNOCKER_SQL the work goes on. BEGIN, COMMIT, ROLLBACK, ATTACH and writes to Knocker's tables are refused. Where SQLite
  * rolls back by itself the work is over: each later call fails with the cause. */
 int32_t knocker_execute(knocker_work *work, knocker_bytes sql, const knocker_value *values,
                         int32_t count, int64_t *changes, int64_t *last_id, knocker_error *error);
@@ -318,11 +331,14 @@ typedef struct {
 
 /* One row of KNOCKER_EVENT, KNOCKER_DELIVERY or KNOCKER_ENDPOINT. An unknown id is an error. */
 int32_t knocker_get(knocker *k, int32_t kind, int64_t id, knocker_rows **out, knocker_error *error);
-/* Newest first; endpoints by name, jobs as they come due. A page ends early at 64 MiB. */
+/* Newest first, attempts by their event; endpoints by name, jobs as they come due. A member that
+ * the kind does not have is an error. A page ends early at 64 MiB. */
 int32_t knocker_list(knocker *k, const knocker_filter *filter, knocker_rows **out,
                      knocker_error *error);
 
-/* Each is refused from some statuses, with KNOCKER_WRONG_STATUS: docs/operators.md. */
+/* Each is refused from some statuses, with KNOCKER_WRONG_STATUS: docs/operators.md. An ignored event
+ * has no handler called. The others queue an event at once, with all its attempts: replay what has
+ * ended, requeue what failed or lost its place, replay_delivery with that delivery's body. */
 int32_t knocker_ignore(knocker *k, int64_t event_id, knocker_bytes reason, knocker_error *error);
 int32_t knocker_replay(knocker *k, int64_t event_id, knocker_error *error);
 int32_t knocker_requeue(knocker *k, int64_t event_id, knocker_error *error);

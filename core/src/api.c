@@ -15,7 +15,7 @@ const char *knocker_version(void)
 	return KNOCKER_VERSION_TEXT;
 }
 
-const char *knocker_error_name(int32_t code)
+const char *knocker_error_name(int64_t code)
 {
 	return error_name(code);
 }

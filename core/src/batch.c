@@ -75,13 +75,13 @@ static void batch_alone(inbox *in, db *d, receipt *r)
 }
 
 /* A receipt that failed before keeps its failure. */
-static void batch_one_by_one(inbox *in, db *d, ticket *taken, bool again)
+static void batch_one_by_one(inbox *in, db *d, ticket *taken)
 {
 	batch_cursor c = {.ticket = taken};
 	receipt *r;
 
 	while ((r = batch_next(&c)))
-		if (r->rc == 0 || again)
+		if (r->rc == 0)
 			batch_alone(in, d, r);
 }
 
@@ -106,11 +106,11 @@ static void batch_lead(inbox *in, store *s, ticket *own, bool full)
 	int32_t rc = db_synchronous(d, full, &error);
 
 	if (rc == 0 && batch_is_one(taken)) {
-		batch_one_by_one(in, d, taken, false);
+		batch_one_by_one(in, d, taken);
 	} else if (rc == 0) {
 		rc = batch_try_together(in, d, taken, &error);
 		if (rc < 0 && rc != KNOCKER_BUSY) {
-			batch_one_by_one(in, d, taken, false);
+			batch_one_by_one(in, d, taken);
 			rc = 0;
 		}
 	}

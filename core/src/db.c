@@ -358,21 +358,29 @@ int32_t db_wal(db *d, knocker_error *error)
 	return rc;
 }
 
+static int32_t db_initiate(db *d, knocker_bytes init_sql, knocker_error *error)
+{
+	char *text = sqlite3_mprintf("%.*s", (int)init_sql.len, (const char *)init_sql.data);
+	int32_t rc = text ? db_say(d, text, error) : fail_memory(error);
+
+	sqlite3_free(text);
+	if (rc == 0 && db_in_transaction(d))
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "init_sql leaves a transaction open: end it");
+	return rc;
+}
+
 static int32_t db_configure(db *d, const db_options *options, knocker_error *error)
 {
-	char *text;
 	int32_t rc;
 
 	sqlite3_extended_result_codes(d->handle, 1);
 	sqlite3_busy_handler(d->handle, db_busy, d);
-	sqlite3_wal_hook(d->handle, db_committed, d);
 	rc = db_say(d, options->reader ? "pragma query_only = 1" : "pragma foreign_keys = 1", error);
-	if (rc == 0 && options->init_sql.data) {
-		text = sqlite3_mprintf("%.*s", (int)options->init_sql.len,
-		                       (const char *)options->init_sql.data);
-		rc = text ? db_say(d, text, error) : fail_memory(error);
-		sqlite3_free(text);
-	}
+	if (rc == 0 && options->init_sql.data)
+		rc = db_initiate(d, options->init_sql, error);
+	/* After init_sql, whose busy_timeout and wal_autocheckpoint would take the place of these. */
+	sqlite3_busy_handler(d->handle, db_busy, d);
+	sqlite3_wal_hook(d->handle, db_committed, d);
 	sqlite3_set_authorizer(d->handle, db_authorize, d);
 	return rc;
 }

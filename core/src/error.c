@@ -65,7 +65,7 @@ int32_t fail_memory(knocker_error *error)
 	return fail(error, KNOCKER_STORAGE, "no memory is left");
 }
 
-const char *error_name(int32_t code)
+const char *error_name(int64_t code)
 {
 	static const char *const names[] = {"ok",
 	                                    "invalid_argument",

@@ -8,7 +8,7 @@
  * a character, never overrun; what is no UTF-8 reads as '?'. */
 int32_t fail(knocker_error *error, int32_t code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-const char *error_name(int32_t code); /* "lease_lost"; "unknown" for no code of ours */
+const char *error_name(int64_t code); /* "lease_lost"; "unknown" for any other number */
 int32_t fail_memory(knocker_error *error);
 
 /* For messages: "%.*s" takes QUOTED(bytes), at most 60 bytes of it, cut at a character. */

@@ -71,7 +71,7 @@ static int providers_read(providers_cursor *c)
 
 	if (c->at >= scheme_builtin_count() || scheme_builtin_info(c->at, &c->info, &error) == 0)
 		return SQLITE_OK;
-	c->base.pVtab->zErrMsg = sqlite3_mprintf("%s: %s", error_name((int32_t)error.code), error.text);
+	c->base.pVtab->zErrMsg = sqlite3_mprintf("%s: %s", error_name(error.code), error.text);
 	return SQLITE_ERROR;
 }
 

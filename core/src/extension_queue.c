@@ -147,7 +147,7 @@ static int32_t sql_claim_batch(call *c, knocker_error *error)
 	if (rc < 0)
 		return rc;
 	o.count = (int32_t)wanted;
-	atomic_store(&in->lease_ms, o.lease_ms);
+	inbox_lease_set(in, o.worker, o.lease_ms);
 	rc = worker_claim_queue(in, c->x->d, &o, jobs, &count, error);
 	return rc < 0 ? rc : sql_give_jobs(c, jobs, count, error);
 }
@@ -405,8 +405,8 @@ static int32_t sql_begin_work(call *c, knocker_error *error)
 	if (start == START_NEVER)
 		return sql_drop(c, &h, error);
 	if (start == START_RENEWED)
-		rc = job_extend(c->x->d, h.id, h.job.claim, inbox_now_ms(in) + atomic_load(&in->lease_ms),
-		                error);
+		rc = job_extend(c->x->d, h.id, h.job.claim,
+		                inbox_now_ms(in) + inbox_lease_ms(in, h.job.worker), error);
 	if (rc == 0)
 		rc = db_rows(c->x->d, STMT_event_of_work, VALUES(INT(h.id)), &rows, error);
 	return rc < 0 ? rc : call_give_rows(c, rows, false, error);

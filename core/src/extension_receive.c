@@ -108,7 +108,6 @@ static int32_t sql_configure(call *c, knocker_error *error)
 		in->chance = (uint64_t)seed;
 	if (rc == 0 && in->max_body_bytes == 0)
 		in->max_body_bytes = -1;
-	atomic_store(&in->lease_ms, in->visibility_ms);
 	json_free(object);
 	return rc;
 }

@@ -224,7 +224,6 @@ static void handle_settings(knocker *k, const knocker_open_options *o)
 	handle_default(&in->max_body_bytes, o->max_body_bytes);
 	handle_default(&in->orphan_bytes, o->orphan_bytes);
 	handle_default(&in->orphan_rows, o->orphan_rows);
-	atomic_store(&in->lease_ms, in->visibility_ms);
 	atomic_store(&in->clock_ms, o->clock_ms);
 	in->chance = (uint64_t)o->seed;
 	k->full = o->synchronous == KNOCKER_SYNC_FULL;

@@ -15,7 +15,6 @@ void inbox_init(inbox *in)
 	registrations_init(&in->registrations);
 	memcpy(in->queue_name, INBOX_QUEUE, sizeof INBOX_QUEUE);
 	in->visibility_ms = 60000;
-	atomic_init(&in->lease_ms, in->visibility_ms);
 	in->max_attempts = 3;
 	in->backoff_base_ms = 10000;
 	in->backoff_cap_ms = 3600000;
@@ -45,6 +44,44 @@ uint64_t inbox_chance(inbox *in)
 	chance = chance_next(&in->chance);
 	pthread_mutex_unlock(&in->lock);
 	return chance;
+}
+
+/* The lock is held; NULL: this worker has not claimed here, or long ago. */
+static inbox_lease *inbox_lease_of(inbox *in, knocker_bytes worker)
+{
+	int32_t i;
+
+	for (i = 0; i < INBOX_LEASES; i++)
+		if (bytes_is(worker, in->leases[i].worker))
+			return &in->leases[i];
+	return NULL;
+}
+
+void inbox_lease_set(inbox *in, knocker_bytes worker, int64_t lease_ms)
+{
+	inbox_lease *lease;
+
+	pthread_mutex_lock(&in->lock);
+	lease = inbox_lease_of(in, worker);
+	if (!lease) {
+		lease = &in->leases[in->lease_next++ % INBOX_LEASES];
+		memcpy(lease->worker, worker.data, (size_t)worker.len);
+		lease->worker[worker.len] = '\0';
+	}
+	lease->lease_ms = lease_ms;
+	pthread_mutex_unlock(&in->lock);
+}
+
+int64_t inbox_lease_ms(inbox *in, const char *worker)
+{
+	const inbox_lease *lease;
+	int64_t lease_ms;
+
+	pthread_mutex_lock(&in->lock);
+	lease = inbox_lease_of(in, bytes_of(worker));
+	lease_ms = lease ? lease->lease_ms : in->visibility_ms;
+	pthread_mutex_unlock(&in->lock);
+	return lease_ms;
 }
 
 int32_t inbox_text_check(const char *what, knocker_bytes *text, int64_t max, knocker_error *error)

@@ -12,6 +12,7 @@
 #include "registration.h"
 
 #define INBOX_TURNS 64
+#define INBOX_LEASES 64
 
 typedef struct {
 	char queue[LIMIT_NAME + 1];
@@ -19,13 +20,19 @@ typedef struct {
 } inbox_turn;
 
 typedef struct {
+	char worker[LIMIT_NAME + 1];
+	int64_t lease_ms; /* of its last claim */
+} inbox_lease;
+
+typedef struct {
 	_Atomic int64_t clock_ms; /* 0: the system's */
 	registrations registrations;
-	_Atomic int64_t lease_ms; /* of the last claim: how far a lease is renewed */
-	pthread_mutex_t lock;     /* of what follows */
+	pthread_mutex_t lock; /* of what follows */
 	uint64_t chance;
 	inbox_turn turns[INBOX_TURNS];
 	int32_t turn_count;
+	inbox_lease leases[INBOX_LEASES]; /* a ring: the oldest gives way */
+	int32_t lease_next;
 	char queue_name[LIMIT_NAME + 1];
 	int64_t visibility_ms, max_attempts, backoff_base_ms, backoff_cap_ms, max_body_bytes,
 		orphan_bytes, orphan_rows;
@@ -35,6 +42,9 @@ void inbox_init(inbox *in); /* with the defaults */
 void inbox_end(inbox *in);  /* forgets the registrations */
 int64_t inbox_now_ms(const inbox *in);
 uint64_t inbox_chance(inbox *in);
+/* How far a lease of this worker is renewed: as far as its last claim here went. */
+void inbox_lease_set(inbox *in, knocker_bytes worker, int64_t lease_ms);
+int64_t inbox_lease_ms(inbox *in, const char *worker);
 
 /* Text arguments: UTF-8 without NUL. `what` names it in the message. An empty text that may lack
  * reads as absent. */

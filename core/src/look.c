@@ -81,10 +81,43 @@ static int32_t look_kind_check(knocker_bytes kind, knocker_error *error)
 	return fail(error, KNOCKER_INVALID_ARGUMENT, "no kind of audit is named '%.*s'", QUOTED(kind));
 }
 
+/* Which members a kind has; any other is refused, for a list that ignored one would be too long. */
+static int32_t look_members_check(const knocker_filter *f, knocker_error *error)
+{
+	enum { EVENT = 1 << 1, DELIVERY = 1 << 2, ATTEMPT = 1 << 3, ENDPOINT = 1 << 4, JOB = 1 << 5 };
+	enum { AUDIT = 1 << 6 };
+	static const char *const kinds[] = {"",          "events", "deliveries", "attempts",
+	                                    "endpoints", "jobs",   "audits"};
+	const struct {
+		const char *name;
+		bool given;
+		int kinds;
+	} members[] = {
+		{"before_id", f->before_id != 0, EVENT | DELIVERY | ATTEMPT | AUDIT},
+		{"since", f->since_s != 0, EVENT | DELIVERY | AUDIT},
+		{"endpoint", f->endpoint.data != NULL, EVENT | DELIVERY | ENDPOINT | JOB},
+		{"status", f->status.data != NULL, EVENT},
+		{"event_type", f->event_type.data != NULL, EVENT | DELIVERY},
+		{"event_id", f->event_id != 0, DELIVERY | ATTEMPT},
+		{"signature_valid", f->signature_valid != 0, DELIVERY},
+		{"orphaned", f->orphaned != 0, DELIVERY},
+		{"audit_kind", f->audit_kind.data != NULL, AUDIT},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof members / sizeof *members; i++)
+		if (members[i].given && !(members[i].kinds & 1 << f->kind))
+			return fail(error, KNOCKER_INVALID_ARGUMENT, "%s are not listed by %s", kinds[f->kind],
+			            members[i].name);
+	return 0;
+}
+
 static int32_t look_filter_check(knocker_filter *f, knocker_error *error)
 {
 	int32_t rc = inbox_range_check("kind", f->kind, KNOCKER_EVENT, KNOCKER_AUDIT, error);
 
+	if (rc == 0)
+		rc = look_members_check(f, error);
 	if (rc == 0 && f->limit == 0)
 		f->limit = 100;
 	if (rc == 0)
@@ -131,7 +164,7 @@ static int32_t look_bounds_read(db *d, const knocker_filter *f, look_bounds *b,
 		b->endpoint = INT(row.id);
 		arena_free(&a);
 	}
-	if (rc == 0 && f->since_s > 0 && (f->kind == KNOCKER_EVENT || f->kind == KNOCKER_DELIVERY))
+	if (rc == 0 && f->since_s > 0 && f->kind != KNOCKER_AUDIT)
 		rc = look_since(d, f->since_s * 1000, &b->since_id, error);
 	return rc;
 }
@@ -308,8 +341,8 @@ static void look_why_ended(look_reason *w)
 		snprintf(w->sentence, sizeof w->sentence, "handled by attempt %lld",
 		         (long long)w->job.attempt_count);
 	else if (strcmp(w->job.status, "dead") == 0)
-		snprintf(w->sentence, sizeof w->sentence, "dead after %lld attempts: %s",
-		         (long long)w->job.attempt_count, said);
+		snprintf(w->sentence, sizeof w->sentence, "dead after %lld attempt%s: %s",
+		         (long long)w->job.attempt_count, w->job.attempt_count == 1 ? "" : "s", said);
 	else if (strcmp(w->job.status, "ignored") == 0)
 		snprintf(w->sentence, sizeof w->sentence, "ignored: %s", said);
 	else

@@ -45,7 +45,8 @@ ticket *store_take(store *s, ticket *own);
 /* Wakes the callers of all taken tickets but the first, which is the leader's. */
 void store_done(ticket *taken);
 void store_leave(store *s); /* checkpoints when due, and hands the writer on */
-void store_pass(store *s);  /* hands it on at once: whoever follows in this thread must not wait */
+/* Hands it on without a checkpoint. Who has kept the writer long lets other processes in first. */
+void store_pass(store *s);
 db *store_writer(store *s); /* the leader's */
 
 /* The writer for one caller alone: store_line_up without a batch. */

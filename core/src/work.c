@@ -211,7 +211,7 @@ static int32_t work_check(inbox *in, store *s, int64_t job_id, int64_t claim, kn
 		return rc;
 	start = worker_may_start(in, &job, claim);
 	if (start == START_RENEWED)
-		rc = work_touch(s, job_id, claim, inbox_now_ms(in) + atomic_load(&in->lease_ms), error);
+		rc = work_touch(s, job_id, claim, inbox_now_ms(in) + inbox_lease_ms(in, job.worker), error);
 	else if (start == START_NEVER)
 		rc = work_touch(s, job_id, claim, 0, error);
 	if (start == START_LOST || start == START_NEVER || rc == KNOCKER_LEASE_LOST)
@@ -343,7 +343,9 @@ int32_t work_give_back(knocker_work *w, knocker_error *error)
 	rc = store_enter(w->store, "a worker", error);
 	if (rc < 0)
 		return rc;
-	rc = db_begin(d, error);
+	rc = db_synchronous(d, false, error);
+	if (rc == 0)
+		rc = db_begin(d, error);
 	if (rc == 0)
 		rc = job_release(d, w->job_id, w->claim, inbox_now_ms(w->in), error);
 	if (rc >= 0)

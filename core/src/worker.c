@@ -16,8 +16,8 @@ worker_start worker_may_start(inbox *in, const job_state *job, int64_t claim)
 		return START_LOST;
 	if (!job_unsettled(job))
 		return START_NEVER;
-	return job->due_ms - inbox_now_ms(in) < atomic_load(&in->lease_ms) / 2 ? START_RENEWED
-	                                                                       : START_NOW;
+	return job->due_ms - inbox_now_ms(in) < inbox_lease_ms(in, job->worker) / 2 ? START_RENEWED
+	                                                                            : START_NOW;
 }
 
 /* ---- settling ---- */

@@ -283,7 +283,9 @@ int32_t worker_claim(inbox *in, db *d, const knocker_claim_options *options, kno
 	int32_t rc = worker_claim_check(options, error);
 
 	*out = NULL;
-	atomic_store(&in->lease_ms, options->lease_ms ? options->lease_ms : in->visibility_ms);
+	if (rc == 0)
+		inbox_lease_set(in, options->worker_id,
+		                options->lease_ms ? options->lease_ms : in->visibility_ms);
 	if (rc == 0)
 		rc = worker_scope_read(&scope, in, d, options, error);
 	if (rc == 0)

@@ -265,7 +265,7 @@ static const number claim_numbers[] = {
 static const number filter_numbers[] = {
 	{OF(knocker_filter, kind), true, true},       {OF(knocker_filter, limit), true, true},
 	{OF(knocker_filter, before_id), true, false}, {OF(knocker_filter, since_s), true, true},
-	{OF(knocker_filter, event_id), true, false},  {OF(knocker_filter, signature_valid), true, true},
+	{OF(knocker_filter, event_id), true, true},   {OF(knocker_filter, signature_valid), true, true},
 	{OF(knocker_filter, orphaned), true, true},   {OF(knocker_filter, without_body), false, false},
 };
 
@@ -330,12 +330,50 @@ static void every_struct(void)
 	bad_numbers(&cases[5], filter_numbers, sizeof filter_numbers / sizeof *filter_numbers);
 }
 
+/* A list that ignored a member would hold what was not asked for. */
+static void members_of_other_kinds(void)
+{
+	const struct {
+		knocker_filter filter;
+		const char *kinds; /* that have it, by number */
+	} members[] = {
+		{{.before_id = 5}, "1236"},
+		{{.since_s = 5}, "126"},
+		{{.endpoint = T("plain")}, "1245"},
+		{{.status = T("dead")}, "1"},
+		{{.event_type = T("t")}, "12"},
+		{{.event_id = 1}, "23"},
+		{{.signature_valid = 1}, "2"},
+		{{.orphaned = 2}, "2"},
+		{{.audit_kind = T("prune_events")}, "6"},
+	};
+	size_t i;
+	int kind;
+
+	for (i = 0; i < sizeof members / sizeof *members; i++)
+		for (kind = KNOCKER_EVENT; kind <= KNOCKER_AUDIT; kind++) {
+			knocker_filter f = members[i].filter;
+			knocker_rows *rows;
+			char said[40];
+			int32_t rc;
+
+			f.size = sizeof f;
+			f.kind = kind;
+			rc = knocker_list(k, &f, &rows, NULL);
+			knocker_rows_free(rows);
+			snprintf(said, sizeof said, "kind %d, member %zu", kind, i);
+			CHECK(rc == (strchr(members[i].kinds, '0' + kind) ? 0 : KNOCKER_INVALID_ARGUMENT),
+			      said);
+		}
+}
+
 int main(void)
 {
 	file_new(&file);
 	k = open_plain(file.path);
 	endpoint_named(k, "plain");
 	every_struct();
+	members_of_other_kinds();
 	CHECK(raw_is_whole(file.path), "after all of that the file is whole");
 	CHECK(ask("select count(*) from _knocker_endpoint where length(name) = 0 "
 	          "or instr(name, char(0)) > 0") == 0,

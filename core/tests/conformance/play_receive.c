@@ -75,7 +75,7 @@ static value *receive_row(arena *a, value *row)
 	if (code == NULL || code->kind != VALUE_INTEGER || code->integer == 0)
 		return row;
 	failed = value_new(a, VALUE_OBJECT);
-	value_set(a, failed, "fails", value_word(a, knocker_error_name((int32_t)code->integer)));
+	value_set(a, failed, "fails", value_word(a, knocker_error_name(code->integer)));
 	return failed;
 }
 

@@ -74,9 +74,14 @@ class Operators:
         return rows.many(rows.Delivery, found)
 
     def list_attempts(
-        self, event_id: int | None = None, **page: Unpack[Page]
+        self,
+        event_id: int | None = None,
+        *,
+        limit: int | None = None,
+        before_id: int | None = None,
     ) -> list[rows.Attempt]:
-        """The runs of handlers, newest first."""
+        """The runs of handlers: of the newest event first, and of each the last first."""
+        page: Page = {"limit": limit, "before_id": before_id}
         number = count("event_id", event_id)
         found = self._list(_native.KNOCKER_ATTEMPT, page, event_id=number)
         return rows.many(rows.Attempt, found)
