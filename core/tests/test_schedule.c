@@ -167,11 +167,52 @@ static void autoload(void)
 	sqlite3_reset_auto_extension();
 }
 
+static held leased(knocker *k, const char *worker, int64_t lease_ms)
+{
+	knocker_claim_options c = {.size = sizeof c,
+	                           .worker_id = T(worker),
+	                           .count = 1,
+	                           .lease_ms = lease_ms};
+	knocker_rows *rows = NULL;
+	held h = {0};
+
+	CHECK(knocker_claim(k, &c, &rows, &said) == 0 && knocker_rows_next(rows) == 0,
+	      "an event is claimed");
+	h = (held){cell(rows, "job_id"), cell(rows, "claim")};
+	knocker_rows_free(rows);
+	return h;
+}
+
+/* Two workers of one handle: the one that claims for an hour does not lengthen the other's leases,
+ * so that what the other leaves when it dies is not stuck for an hour. */
+static void a_lease_is_renewed_for_its_own_worker(void)
+{
+	test_file f;
+	knocker *k;
+	knocker_work *work = NULL;
+	held h;
+
+	file_new(&f);
+	k = opened(&f, 0, START_MS);
+	received(k, KNOCKER_VALID);
+	received(k, KNOCKER_VALID);
+	h = leased(k, "brief", 10000);
+	leased(k, "long", 3600000);
+	knocker_clock_set(k, START_MS + 6000, NULL);
+	CHECK(knocker_work_begin(k, h.job, h.claim, &work, &said) == 0, "the brief one's work begins");
+	CHECK(raw_int(f.path, "select due_ms from _knocker_job where id = 1") == START_MS + 16000,
+	      "its lease is renewed by ten seconds");
+	knocker_settle(work, KNOCKER_HANDLED, (knocker_bytes){0}, 0, NULL, NULL);
+	knocker_close(k, NULL);
+	file_end(&f);
+}
+
 int main(void)
 {
 	a_handler_that_hangs();
 	an_interval_of_retention();
 	a_descriptor_to_poll();
 	autoload();
+	a_lease_is_renewed_for_its_own_worker();
 	return check_end("schedule");
 }
