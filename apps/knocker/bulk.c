@@ -106,7 +106,7 @@ static int bulk_act(const options *o, const bulk *b, knocker *k, const id_list *
 {
 	progress far = {.doing = b->done, .total = count};
 	bulk_counts c = {.matched = count};
-	int code = EXIT_DONE;
+	int code = EXIT_DONE, settled;
 
 	while (code == EXIT_DONE && c.done + c.left_alone < count) {
 		int64_t id = l->ids[l->count - 1 - (size_t)(c.done + c.left_alone)];
@@ -124,6 +124,8 @@ static int bulk_act(const options *o, const bulk *b, knocker *k, const id_list *
 		progress_show(&far, c.done + c.left_alone);
 	}
 	progress_end(&far);
+	settled = database_settle(o);
+	code = code == EXIT_DONE ? settled : code;
 	bulk_say(o, b, &c);
 	return code != EXIT_DONE ? code : c.done == 0 ? EXIT_NO : EXIT_DONE;
 }
@@ -167,7 +169,7 @@ int bulk_run(const options *o, const bulk *b)
 	if (o->status == NULL)
 		return complain(EXIT_USAGE,
 		                "which one? give an ID; or --status, and other filters, for many");
-	code = database_open(o, &k);
+	code = database_open_quick(o, &k);
 	if (code != EXIT_DONE)
 		return code;
 	if (ids_read(k, o, &l, &error) < 0)

@@ -3,9 +3,11 @@
 #include "database.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "print.h"
 
@@ -16,10 +18,22 @@ const char *database_path(const options *o)
 	return path == NULL || *path == '\0' ? "knocker.db" : path;
 }
 
-int database_open(const options *o, knocker **out)
+void database_wal(const options *o, text *out)
+{
+	char *file = realpath(database_path(o), NULL); /* SQLite puts it beside the file itself */
+
+	text_puts(out, file != NULL ? file : database_path(o));
+	text_puts(out, "-wal");
+	free(file);
+}
+
+static int database_open_as(const options *o, int64_t synchronous, knocker **out)
 {
 	const char *path = database_path(o);
-	knocker_open_options how = {.size = sizeof how, .max_readers = 1, .existing = 1};
+	knocker_open_options how = {.size = sizeof how,
+	                            .max_readers = 1,
+	                            .synchronous = synchronous,
+	                            .existing = 1};
 	knocker_error error = {0};
 	struct stat found;
 
@@ -35,6 +49,32 @@ int database_open(const options *o, knocker **out)
 	if (knocker_open(&how, out, &error) < 0)
 		return complain_error(&error);
 	return EXIT_DONE;
+}
+
+int database_open(const options *o, knocker **out)
+{
+	return database_open_as(o, KNOCKER_SYNC_FULL, out);
+}
+
+int database_open_quick(const options *o, knocker **out)
+{
+	return database_open_as(o, KNOCKER_SYNC_NORMAL, out);
+}
+
+/* What a checkpoint has moved out of the WAL was synced by it. */
+int database_settle(const options *o)
+{
+	text path = {0};
+	int file, code = EXIT_DONE;
+
+	database_wal(o, &path);
+	file = open(path.data, O_RDONLY | O_CLOEXEC);
+	if (file < 0 ? errno != ENOENT : fsync(file) != 0)
+		code = complain(EXIT_FAILED, "'%s' cannot be synced: %s", path.data, strerror(errno));
+	if (file >= 0)
+		close(file);
+	text_free(&path);
+	return code;
 }
 
 int database_close(knocker *k, int exit_code)

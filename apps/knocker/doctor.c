@@ -83,7 +83,7 @@ static void check_wal(doctor *d)
 	struct stat file = {0};
 	text path = {0}, found = {0};
 
-	text_print(&path, "%s-wal", database_path(d->o));
+	database_wal(d->o, &path);
 	if (stat(path.data, &file) != 0)
 		file.st_size = 0;
 	print_bytes(&found, file.st_size);

@@ -13,7 +13,7 @@ from typing import Any
 import knocker
 import pytest
 from conftest import Filled
-from shell import HOSTILE, complaint, objects, on_terminal, run, text
+from shell import HOSTILE, KNOCKER, complaint, environ, objects, on_terminal, run, text
 
 
 def events(path: Path, *filters: object) -> list[int]:
@@ -38,6 +38,28 @@ def grave(tmp_path: Path) -> Path:
                 webhooks.ingest(endpoint=name, event_type="bad", body=str(number), signature_valid=True)
             webhooks.drain()
     return path
+
+
+# Says on file 9 which file was synced, and when something is written on standard output.
+LOGGED = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+static int synced(int file, const char *name)
+{
+	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
+	char link[64], path[4096] = "";
+	int result = real(file);
+	snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+	if (readlink(link, path, sizeof path - 1) > 0 && result == 0)
+		dprintf(9, "synced %s\n", strrchr(path, '/') + 1);
+	return result;
+}
+int fsync(int file) { return synced(file, "fsync"); }
+int fdatasync(int file) { return synced(file, "fdatasync"); }
+"""
 
 
 # ---- init ----
@@ -120,6 +142,22 @@ def test_a_bulk_act_takes_what_the_filters_choose_the_oldest_first(grave: Path) 
     assert events(grave, "--status", "dead")[::-1] == oldest[3:10]
     done = run(*flags, "--endpoint", "forum")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"nothing matches\n")
+
+
+def test_what_a_bulk_act_did_is_on_the_disk_before_it_is_said(grave: Path, tmp_path: Path) -> None:
+    (tmp_path / "logged.c").write_text(LOGGED)
+    library, log, link = tmp_path / "logged.so", tmp_path / "log", tmp_path / "link.db"
+    subprocess.run(["gcc", "-shared", "-fPIC", tmp_path / "logged.c", "-o", library, "-ldl"], check=True)
+    link.symlink_to(grave)
+    holder = sqlite3.connect(grave)  # while another has it open, closing moves nothing out of the WAL
+    holder.execute("select count(*) from knocker_events").fetchall()
+    shell = 'exec 9>"$1"; shift; LD_PRELOAD=$1; export LD_PRELOAD; shift; "$@" | sed "s/^/said: /" >&9'
+    flags = [KNOCKER, "requeue", "--status", "dead", "--yes", "--db", link]
+    subprocess.run(["bash", "-c", shell, "bash", log, library, *flags], check=True, env=environ())
+    holder.close()
+    lines = log.read_text().splitlines()
+    assert lines[-2:] == ["synced grave.db-wal", "said: queued again: 30 of 30 events"]
+    assert lines.count("synced grave.db-wal") < 5
 
 
 def test_ignore_and_replay_take_filters_too(grave: Path) -> None:
@@ -364,8 +402,11 @@ def test_a_wal_that_a_reader_holds_is_a_fault(tmp_path: Path) -> None:
     reader.execute("begin")
     reader.execute("select count(*) from knocker_events").fetchall()
     writer.execute("create table filler as select zeroblob(70000000) as x")
-    found = findings(path, code=1)["wal"]
-    assert found["verdict"] == "bad" and found["found"].startswith("67.")
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    for name in (path, link):
+        found = findings(name, code=1)["wal"]
+        assert found["verdict"] == "bad" and found["found"].startswith("67.")
     reader.close()
     writer.execute("pragma wal_checkpoint(truncate)")
     writer.close()
