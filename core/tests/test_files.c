@@ -70,6 +70,10 @@ static void paths(void)
 	                           .init_sql = T("select nonsense")};
 	CHECK(knocker_open(&o, &k, &error) < 0 && strstr(error.text, "nonsense"),
 	      "an init_sql that fails says why");
+	o.init_sql = T("begin");
+	CHECK(knocker_open(&o, &k, &error) == KNOCKER_INVALID_ARGUMENT &&
+	          strstr(error.text, "init_sql leaves a transaction open"),
+	      "so does one that does not end what it begins");
 }
 
 /* ---- what stands there already ---- */

@@ -357,6 +357,42 @@ static void stops(bool by_close)
 		knocker_close(c.k, NULL);
 }
 
+/* ---- an init_sql whose pragmas would take the place of our hooks ---- */
+
+static void *receive_late(void *context)
+{
+	sleep_ms(150);
+	return ingest(context, "a", NULL) > 0 ? context : NULL;
+}
+
+static void own_pragmas(void)
+{
+	const knocker_open_options given = {
+		.init_sql = T("pragma wal_autocheckpoint = 500; pragma busy_timeout = 60000")};
+	knocker *waits = open_with(file.path, &given), *sends = open_with(file.path, &given);
+	const knocker_claim_options o = {.size = sizeof o, .worker_id = T("w")};
+	int64_t began, longest = 0;
+	pthread_t thread;
+	void *sent;
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		while (handle_one(waits, "w", NULL) > 0)
+			;
+		pthread_create(&thread, NULL, receive_late, sends);
+		began = now_us();
+		CHECK(knocker_wait(waits, &o, 5000, NULL) == 0, "an event came");
+		longest = now_us() - began > longest ? now_us() - began : longest;
+		pthread_join(thread, &sent);
+		CHECK(sent != NULL, "it was received");
+	}
+	CHECK(longest < 150000 + LATE_US, "an init_sql with pragmas of its own takes no bell away");
+	while (handle_one(waits, "w", NULL) > 0)
+		;
+	knocker_close(waits, NULL);
+	knocker_close(sends, NULL);
+}
+
 /* ---- the bell alone: a WAL that is deleted and made anew ---- */
 
 typedef struct {
@@ -420,6 +456,7 @@ int main(int argc, char **argv)
 	between_look_and_sleep(SQLITE_TRACE_STMT, "a commit while a worker looks is found at once");
 	between_look_and_sleep(SQLITE_TRACE_PROFILE,
 	                       "a commit between a worker's look and its sleep ends the sleep");
+	own_pragmas();
 	stops(false);
 	stops(true);
 	wakes("200 commits of an application's own transaction wake a worker 200 times",
