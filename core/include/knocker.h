@@ -165,8 +165,8 @@ typedef struct {
 	knocker_bytes query;    /* the raw query, without "?" */
 	knocker_bytes body;     /* the bytes, exactly as received */
 	/* These three win over what the scheme reads. The dedupe key is the first that is given of
-	 * dedupe_key, provider_event_id, provider_delivery_id, ids_event_id, ids_delivery_id; else it is
-	 * the scheme's; without any, each receipt is an event. */
+	 * dedupe_key, provider_event_id, provider_delivery_id, ids_event_id, ids_delivery_id; else
+	 * it is the scheme's; without any, each receipt is an event. */
 	knocker_bytes event_type;
 	knocker_bytes provider_event_id;
 	knocker_bytes provider_delivery_id;
@@ -258,8 +258,9 @@ int32_t knocker_work_begin(knocker *k, int64_t job_id, int64_t claim, knocker_wo
 int32_t knocker_work_event(knocker_work *work, knocker_rows **out, knocker_error *error);
 
 /* Your own SQL, one statement, `values` bound in order; `changes` and `last_id` may be NULL. It
- * commits or rolls back with the event's outcome; after KNOCKER_SQL the work goes on. BEGIN, COMMIT, ROLLBACK, ATTACH and writes to Knocker's tables are refused. Where SQLite
- * rolls back by itself the work is over: each later call fails with the cause. */
+ * commits or rolls back with the event's outcome; after KNOCKER_SQL the work goes on. BEGIN,
+ * COMMIT, ROLLBACK, ATTACH and writes to Knocker's tables are refused. Where SQLite rolls back
+ * by itself the work is over: each later call fails with the cause. */
 int32_t knocker_execute(knocker_work *work, knocker_bytes sql, const knocker_value *values,
                         int32_t count, int64_t *changes, int64_t *last_id, knocker_error *error);
 int32_t knocker_query(knocker_work *work, knocker_bytes sql, const knocker_value *values,
@@ -336,9 +337,10 @@ int32_t knocker_get(knocker *k, int32_t kind, int64_t id, knocker_rows **out, kn
 int32_t knocker_list(knocker *k, const knocker_filter *filter, knocker_rows **out,
                      knocker_error *error);
 
-/* Each is refused from some statuses, with KNOCKER_WRONG_STATUS: docs/operators.md. An ignored event
- * has no handler called. The others queue an event at once, with all its attempts: replay what has
- * ended, requeue what failed or lost its place, replay_delivery with that delivery's body. */
+/* Each is refused from some statuses, with KNOCKER_WRONG_STATUS: docs/operators.md. An ignored
+ * event has no handler called. The others queue an event at once, with all its attempts: replay
+ * what has ended, requeue what failed or lost its place, replay_delivery with that delivery's
+ * body. */
 int32_t knocker_ignore(knocker *k, int64_t event_id, knocker_bytes reason, knocker_error *error);
 int32_t knocker_replay(knocker *k, int64_t event_id, knocker_error *error);
 int32_t knocker_requeue(knocker *k, int64_t event_id, knocker_error *error);
