@@ -164,9 +164,8 @@ typedef struct {
 	knocker_bytes headers;  /* lines "name: value\n"; names in any case, or HTTP_NAME */
 	knocker_bytes query;    /* the raw query, without "?" */
 	knocker_bytes body;     /* the bytes, exactly as received */
-	/* These three win over what the scheme reads. The dedupe key is the first that is given of
-	 * dedupe_key, provider_event_id, provider_delivery_id, ids_event_id, ids_delivery_id; else
-	 * it is the scheme's; without any, each receipt is an event. */
+	/* These win over what the scheme reads. The dedupe key is the first given of dedupe_key, the two
+	 * provider ids, the two ids_*; else the scheme's; without any, each receipt is an event. */
 	knocker_bytes event_type;
 	knocker_bytes provider_event_id;
 	knocker_bytes provider_delivery_id;
@@ -337,10 +336,9 @@ int32_t knocker_get(knocker *k, int32_t kind, int64_t id, knocker_rows **out, kn
 int32_t knocker_list(knocker *k, const knocker_filter *filter, knocker_rows **out,
                      knocker_error *error);
 
-/* Each is refused from some statuses, with KNOCKER_WRONG_STATUS: docs/operators.md. An ignored
- * event has no handler called. The others queue an event at once, with all its attempts: replay
- * what has ended, requeue what failed or lost its place, replay_delivery with that delivery's
- * body. */
+/* What a person does; from some statuses KNOCKER_WRONG_STATUS (docs/operators.md). Ignored events
+ * reach no handler. The others queue an event at once, with all its attempts: replay what has ended,
+ * requeue what failed or lost its place, replay_delivery with that delivery's body. */
 int32_t knocker_ignore(knocker *k, int64_t event_id, knocker_bytes reason, knocker_error *error);
 int32_t knocker_replay(knocker *k, int64_t event_id, knocker_error *error);
 int32_t knocker_requeue(knocker *k, int64_t event_id, knocker_error *error);
