@@ -164,7 +164,7 @@ typedef struct {
 	knocker_bytes headers;  /* lines "name: value\n"; names in any case, or HTTP_NAME */
 	knocker_bytes query;    /* the raw query, without "?" */
 	knocker_bytes body;     /* the bytes, exactly as received */
-	/* These win over what the scheme reads. The dedupe key is the first given of dedupe_key, the two
+	/* These win over what the scheme reads. The dedupe key is the first of dedupe_key, the two
 	 * provider ids, the two ids_*; else the scheme's; without any, each receipt is an event. */
 	knocker_bytes event_type;
 	knocker_bytes provider_event_id;
@@ -337,7 +337,7 @@ int32_t knocker_list(knocker *k, const knocker_filter *filter, knocker_rows **ou
                      knocker_error *error);
 
 /* What a person does; from some statuses KNOCKER_WRONG_STATUS (docs/operators.md). Ignored events
- * reach no handler. The others queue an event at once, with all its attempts: replay what has ended,
+ * reach no handler. The others queue an event at once, its attempts anew: replay what has ended,
  * requeue what failed or lost its place, replay_delivery with that delivery's body. */
 int32_t knocker_ignore(knocker *k, int64_t event_id, knocker_bytes reason, knocker_error *error);
 int32_t knocker_replay(knocker *k, int64_t event_id, knocker_error *error);
