@@ -4,6 +4,7 @@
  */
 #include "inject.h"
 
+#include <execinfo.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -46,6 +47,47 @@ fault_kind fault_named(const char *name)
 	return (fault_kind)kind;
 }
 
+/* ---- Places ---- */
+
+enum { inject_frames = 100, inject_stacks = 1 << 15 };
+
+static uint8_t *inject_bits;
+static int64_t inject_bit_count;
+static uint64_t inject_seen[inject_stacks]; /* hashes of call stacks; 0: free */
+
+void inject_places(uint8_t *bits, int64_t bit_count)
+{
+	inject_bits = bits;
+	inject_bit_count = bit_count;
+	memset(inject_seen, 0, sizeof inject_seen);
+}
+
+static uint64_t inject_stack(void)
+{
+	void *frames[inject_frames];
+	int count = backtrace(frames, inject_frames);
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (int i = 0; i < count; i++)
+		hash = (hash ^ (uint64_t)(uintptr_t)frames[i]) * 0x100000001b3u;
+	return hash | 1;
+}
+
+/* More places than there is room for are all new. */
+static void inject_note(int64_t call)
+{
+	uint64_t hash = inject_stack();
+	size_t at = (size_t)(hash >> 20) % inject_stacks;
+
+	for (int tries = 0; tries < 64 && inject_seen[at] != 0 && inject_seen[at] != hash; tries++)
+		at = (at + 1) % inject_stacks;
+	if (inject_seen[at] == hash || call >= inject_bit_count)
+		return;
+	if (inject_seen[at] == 0)
+		inject_seen[at] = hash;
+	inject_bits[call / 8] = (uint8_t)(inject_bits[call / 8] | 1 << call % 8);
+}
+
 /* ---- Allocations of the two libraries ---- */
 
 static bool inject_refuses(fault_kind kind)
@@ -53,6 +95,8 @@ static bool inject_refuses(fault_kind kind)
 	if (!inject.armed || inject.paused || inject.kind != kind)
 		return false;
 	inject.calls++;
+	if (inject_bits != NULL && kind == FAULT_SQLITE)
+		inject_note(inject.calls);
 	if (inject.calls != inject.at && !(inject.forever && inject.at > 0 && inject.calls > inject.at))
 		return false;
 	inject.fired++;
@@ -118,6 +162,7 @@ void inject_install(void)
 {
 	sqlite3_mem_methods own;
 
+	inject_stack(); /* the first one loads what it needs */
 	if (!CRYPTO_set_mem_functions(inject_crypto_get, inject_crypto_resize, inject_crypto_free))
 		exit(2);
 	inject_warm_crypto();

@@ -86,6 +86,7 @@ static const struct {
 	{"select count(*) from pragma_foreign_key_check", "a foreign key leads nowhere"},
 };
 
+/* Asked last: the work that is done before mends none of it. */
 static void judge_whole(player *p, sqlite3 *file)
 {
 	const char *said = judge_text(p, file, "pragma integrity_check");
@@ -221,21 +222,20 @@ static void judge_secrets_in(player *p, const watch *w, const char *ending, judg
 
 /* ---- Working the queue through ---- */
 
-static void judge_resume(player *p, knocker *k)
+static void judge_resume(player *p, sqlite3 *file, knocker *k)
 {
-	knocker_filter f = {.size = sizeof f, .kind = KNOCKER_ENDPOINT, .limit = 1000};
+	sqlite3_stmt *statement = NULL;
 	knocker_error error = {0};
-	knocker_rows *rows = NULL;
-	knocker_value name;
 
-	if (knocker_list(k, &f, &rows, &error) < 0)
-		watch_find(p, "afterwards the endpoints cannot be listed: %s", error.text);
-	while (rows != NULL && knocker_rows_next(rows) == 0) {
-		knocker_rows_value(rows, knocker_rows_find(rows, "name"), &name);
-		if (knocker_endpoint_pause(k, name.bytes, 0, &error) < 0)
+	sqlite3_prepare_v2(file, "select name from _knocker_endpoint where paused = 1", -1, &statement,
+	                   NULL);
+	while (sqlite3_step(statement) == SQLITE_ROW) {
+		const char *name = (const char *)sqlite3_column_text(statement, 0);
+
+		if (knocker_endpoint_pause(k, bytes_of(name), 0, &error) < 0)
 			watch_find(p, "afterwards an endpoint cannot be resumed: %s", error.text);
 	}
-	knocker_rows_free(rows);
+	sqlite3_finalize(statement);
 }
 
 static int64_t judge_cell(const knocker_rows *rows, const char *name)
@@ -304,7 +304,7 @@ static void judge_work(player *p, sqlite3 *file)
 		watch_find(p, "afterwards the file does not open: %s", error.text);
 		return;
 	}
-	judge_resume(p, k);
+	judge_resume(p, file, k);
 	judge_drain(p, k, queues);
 	if (knocker_close(k, &error) < 0)
 		watch_find(p, "afterwards the handle does not close: %s", error.text);
@@ -343,7 +343,6 @@ void judge_file(player *p, watch *w, judge_known *known)
 		judge_empty(p, w);
 	} else {
 		sqlite3_exec(file, "create table if not exists fault_effect(job, claim)", NULL, NULL, NULL);
-		judge_whole(p, file);
 		judge_verified(p, file, known);
 		judge_answered(p, w, file);
 		judge_effects(p, w, file);

@@ -2,7 +2,7 @@
  * Plays each scenario once for every call that can fail: what is asked for, in how many processes,
  * and what is printed.
  *
- *   faults SCENARIO_DIR [--jobs N] [--seconds N] [--seed N] [--openings]
+ *   faults SCENARIO_DIR [--jobs N] [--seconds N] [--seed N] [--every]
  *                       [--only NAME] [--kind KIND] [--at N] [--once | --forever]
  *
  * With --seconds, plays are drawn by lot until the time is up; without, all are played.
@@ -193,7 +193,7 @@ static bool run_plan(runner *r)
 		printf("faults: %zu scenarios, drawn with --seed %llu\n", r->plan.count,
 		       (unsigned long long)r->s->seed);
 	else
-		printf("faults: %zu scenarios, %lld runs; %lld more would repeat openings\n", r->plan.count,
+		printf("faults: %zu scenarios, %lld runs; %lld more with --every\n", r->plan.count,
 		       (long long)r->plan.plays, (long long)r->plan.alike);
 	fflush(stdout);
 	r->end = time(NULL) + (time_t)r->s->seconds;
@@ -252,7 +252,7 @@ static bool settings_read_one(settings *s, const char *word, const char *given)
 	else if (strcmp(word, "--at") == 0)
 		s->wish.at = number;
 	else if (strcmp(word, "--seconds") == 0)
-		s->seconds = number;
+		s->wish.lot = (s->seconds = number) > 0;
 	else if (strcmp(word, "--seed") == 0)
 		s->seed = (uint64_t)number;
 	else if (strcmp(word, "--jobs") == 0 && number <= faults_jobs)
@@ -271,8 +271,8 @@ static bool settings_read(settings *s, int count, char **words)
 			s->wish.once = true;
 		else if (strcmp(words[i], "--forever") == 0)
 			s->wish.forever = true;
-		else if (strcmp(words[i], "--openings") == 0)
-			s->wish.openings = true;
+		else if (strcmp(words[i], "--every") == 0)
+			s->wish.every = true;
 		else if (words[i][0] == '-' && i + 1 < count)
 			good = settings_read_one(s, words[i], words[i + 1]), i++;
 		else if (words[i][0] != '-' && s->wish.scenarios == NULL)
@@ -291,7 +291,7 @@ int main(int count, char **words)
 		return run(&s);
 	fprintf(stderr,
 	        "usage: faults SCENARIO_DIR [--jobs 1..%d] [--seconds N] [--seed N] [--only NAME]\n"
-	        "              [--openings] [--kind KIND] [--at N] [--once | --forever]\nkinds:",
+	        "              [--every] [--kind KIND] [--at N] [--once | --forever]\nkinds:",
 	        faults_jobs);
 	for (int kind = 0; kind < FAULT_KINDS; kind++)
 		fprintf(stderr, " %s", fault_name((fault_kind)kind));

@@ -9,6 +9,18 @@
 
 /* ---- Scenarios ---- */
 
+static void *plan_shared(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	                    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED) {
+		fprintf(stderr, "faults: no memory can be shared\n");
+		exit(2);
+	}
+	return memory;
+}
+
 static int plan_is_scenario(const struct dirent *entry)
 {
 	size_t len = strlen(entry->d_name);
@@ -38,12 +50,8 @@ void plan_list(plan *p, arena *a, const plan_wish *wish)
 		free(entries[i]);
 	}
 	free(entries);
-	p->clean = mmap(NULL, PLAN_SCENARIOS * FAULT_KINDS * sizeof *p->clean, PROT_READ | PROT_WRITE,
-	                MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p->clean == MAP_FAILED) {
-		fprintf(stderr, "faults: no memory can be shared\n");
-		exit(2);
-	}
+	p->clean = plan_shared(PLAN_SCENARIOS * FAULT_KINDS * sizeof *p->clean);
+	p->places = plan_shared(PLAN_SCENARIOS * sizeof *p->places);
 }
 
 /* ---- Calls ---- */
@@ -63,13 +71,21 @@ const trial_result *plan_clean(const plan *p, size_t scenario, fault_kind kind)
 	return plan_slot(p, scenario, kind);
 }
 
+/* There are ten times as many of SQLite's allocations as of all other calls, and most come from a
+ * place from which others came before. */
+static bool plan_by_place(const plan *p, fault_kind kind)
+{
+	return kind == FAULT_SQLITE && !p->wish->every && !p->wish->lot && p->wish->at == 0;
+}
+
 void plan_learn(plan *p, size_t at)
 {
 	for (int kind = 0; kind < FAULT_KINDS; kind++) {
 		const trial t = {p->paths[at], (fault_kind)kind, 0, false};
 
 		if (plan_wants_kind(p, t.kind))
-			trial_run(&t, NULL, plan_slot(p, at, t.kind));
+			trial_learn(&t, plan_by_place(p, t.kind) ? &p->places[at] : NULL,
+			            plan_slot(p, at, t.kind));
 	}
 }
 
@@ -89,24 +105,41 @@ static bool plan_opens_alike(const plan *p, size_t at, fault_kind kind)
 	return false;
 }
 
-static void plan_line_add(plan *p, size_t at, fault_kind kind, bool forever)
+static void plan_pick(plan *p, arena *a, plan_line *line)
+{
+	const uint8_t *bits = p->places[line->scenario].bits;
+	int32_t *picks = arena_take(a, (size_t)line->count * sizeof *picks);
+	int64_t count = 0;
+
+	for (int64_t call = line->from; call < line->from + line->count; call++) {
+		if (call >= TRIAL_PLACES || (bits[call / 8] & 1 << call % 8) != 0)
+			picks[count++] = (int32_t)call;
+	}
+	p->alike += line->count - count;
+	line->picks = picks;
+	line->count = count;
+}
+
+static void plan_line_add(plan *p, arena *a, size_t at, fault_kind kind, bool forever)
 {
 	const trial_result *clean = plan_clean(p, at, kind);
-	plan_line line = {at, kind, forever, 1, clean->calls + 1, p->plays};
+	plan_line line = {at, kind, forever, 1, clean->calls, NULL, p->plays};
 
 	if (clean->found[0] != '\0' || !plan_wants_kind(p, kind))
 		return;
-	if (!p->wish->openings && plan_opens_alike(p, at, kind)) {
-		p->alike += clean->opened;
-		line.from += clean->opened;
-	}
 	if (p->wish->at > 0) {
 		line.from = p->wish->at;
-		line.end = line.from + 1;
+		line.count = 1;
+	} else if (!p->wish->every && plan_opens_alike(p, at, kind)) {
+		p->alike += clean->opened;
+		line.from += clean->opened;
+		line.count -= clean->opened;
 	}
-	if (line.from >= line.end)
+	if (line.count > 0 && plan_by_place(p, kind))
+		plan_pick(p, a, &line);
+	if (line.count <= 0)
 		return;
-	p->plays += line.end - line.from;
+	p->plays += line.count;
 	p->lines[p->line_count++] = line;
 }
 
@@ -116,14 +149,20 @@ void plan_write(plan *p, arena *a)
 	for (size_t at = 0; at < p->count; at++) {
 		for (int kind = 0; kind < FAULT_KINDS; kind++) {
 			if (!p->wish->forever)
-				plan_line_add(p, at, (fault_kind)kind, false);
+				plan_line_add(p, a, at, (fault_kind)kind, false);
 			if (!p->wish->once)
-				plan_line_add(p, at, (fault_kind)kind, true);
+				plan_line_add(p, a, at, (fault_kind)kind, true);
 		}
 	}
 }
 
 /* ---- Plays ---- */
+
+static void plan_trial(const plan *p, const plan_line *line, int64_t number, trial *out)
+{
+	*out = (trial){p->paths[line->scenario], line->kind,
+	               line->picks != NULL ? line->picks[number] : line->from + number, line->forever};
+}
 
 const plan_line *plan_play(const plan *p, int64_t number, trial *out)
 {
@@ -138,8 +177,7 @@ const plan_line *plan_play(const plan *p, int64_t number, trial *out)
 		else
 			high = middle;
 	}
-	*out = (trial){p->paths[p->lines[low].scenario], p->lines[low].kind,
-	               p->lines[low].from + (number - p->lines[low].before), p->lines[low].forever};
+	plan_trial(p, &p->lines[low], number - p->lines[low].before, out);
 	return &p->lines[low];
 }
 
@@ -165,8 +203,6 @@ const plan_line *plan_draw(const plan *p, uint64_t seed, int64_t number, trial *
 	}
 	if (line == NULL)
 		return NULL;
-	*out = (trial){p->paths[scenario], line->kind,
-	               line->from + (int64_t)plan_chance(&state, (uint64_t)(line->end - line->from)),
-	               line->forever};
+	plan_trial(p, line, (int64_t)plan_chance(&state, (uint64_t)line->count), out);
 	return line;
 }

@@ -15,15 +15,17 @@ typedef struct {
 	fault_kind kind;  /* FAULT_KINDS: all */
 	int64_t at;       /* 0: all */
 	bool once, forever;
-	bool openings; /* each scenario's, also those that are alike */
+	bool every; /* also openings that are alike, and each of SQLite's allocations */
+	bool lot;   /* plays are drawn */
 } plan_wish;
 
-/* Plays that differ in the call that fails: from `from` to below `end`. */
+/* Plays that differ in the call that fails. */
 typedef struct {
 	size_t scenario;
 	fault_kind kind;
 	bool forever;
-	int64_t from, end;
+	int64_t from, count; /* calls in a row, unless there are `picks` */
+	const int32_t *picks;
 	int64_t before; /* plays in the lines before this one */
 } plan_line;
 
@@ -31,11 +33,12 @@ typedef struct {
 	const plan_wish *wish;
 	const char *paths[PLAN_SCENARIOS];
 	size_t count;
-	trial_result *clean; /* FAULT_KINDS for each scenario, shared by all processes */
+	trial_result *clean;  /* FAULT_KINDS for each scenario, shared by all processes */
+	trial_places *places; /* one for each scenario, shared */
 	plan_line *lines;
 	size_t line_count;
 	int64_t plays;
-	int64_t alike; /* plays that were left out, since an opening like theirs is played */
+	int64_t alike; /* plays that were left out, since others fail a call from the same place */
 } plan;
 
 /* In an arena that outlives the plan. */

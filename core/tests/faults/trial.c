@@ -63,18 +63,16 @@ static void trial_ended(int status, trial_result *out)
 		snprintf(out->found, sizeof out->found, "it ends with code %d", WEXITSTATUS(status));
 }
 
-void trial_run(const trial *t, const judge_known *known, trial_result *out)
+static void trial_fork(const trial *t, trial_places *places, trial_result *out)
 {
 	int status = 0;
 	pid_t child;
 
-	*out = (trial_result){.ended = false};
-	if (known != NULL)
-		out->known = *known;
-	out->known.learn = known == NULL;
 	fflush(NULL);
 	child = fork();
 	if (child == 0) {
+		if (places != NULL)
+			inject_places(places->bits, TRIAL_PLACES);
 		trial_play(t, out);
 		exit(0);
 	}
@@ -83,6 +81,19 @@ void trial_run(const trial *t, const judge_known *known, trial_result *out)
 		exit(2);
 	}
 	trial_ended(status, out);
+}
+
+void trial_run(const trial *t, const judge_known *known, trial_result *out)
+{
+	*out = (trial_result){.known = *known};
+	out->known.learn = false;
+	trial_fork(t, NULL, out);
+}
+
+void trial_learn(const trial *t, trial_places *places, trial_result *out)
+{
+	*out = (trial_result){.known = {.learn = true}};
+	trial_fork(t, places, out);
 }
 
 const char *trial_name(const trial *t)

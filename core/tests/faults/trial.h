@@ -27,8 +27,16 @@ typedef struct {
 	char found[1500]; /* "": nothing */
 } trial_result;
 
-/* `known` is of the same scenario with nothing failing; NULL: this is the play that learns it. */
+/* Calls of SQLite for memory in a play with nothing failing: those that come from a new place. */
+enum { TRIAL_PLACES = 1 << 16 };
+typedef struct {
+	uint8_t bits[TRIAL_PLACES / 8];
+} trial_places;
+
+/* `known` is of the same scenario with nothing failing. */
 void trial_run(const trial *t, const judge_known *known, trial_result *out);
+/* The play with nothing failing. `places` may be NULL. */
+void trial_learn(const trial *t, trial_places *places, trial_result *out);
 const char *trial_name(const trial *t);
 
 #endif
