@@ -72,9 +72,9 @@ static const column provider_columns[] = {
 };
 
 /* Prints one list, frees its rows, and says on standard error, which scripts do not read, when
- * there is nothing or more. */
+ * there is nothing or more. `filter`: NULL where there can be no more. */
 static void look_print(const options *o, knocker_rows *rows, const column *columns, int32_t count,
-                       int64_t limit)
+                       const knocker_filter *filter)
 {
 	int64_t last_id = 0, printed;
 
@@ -85,7 +85,9 @@ static void look_print(const options *o, knocker_rows *rows, const column *colum
 		fflush(stdout);
 		if (printed == 0)
 			fprintf(stderr, "nothing matches\n");
-		else if (limit > 0 && printed == limit)
+		else if (filter != NULL && printed == filter->limit && filter->kind == KNOCKER_ENDPOINT)
+			fprintf(stderr, "there may be more\n");
+		else if (filter != NULL && printed == filter->limit)
 			fprintf(stderr, "there may be more: --before %lld\n", (long long)last_id);
 	}
 	knocker_rows_free(rows);
@@ -104,7 +106,7 @@ static int look_list(const options *o, const knocker_filter *filter, const colum
 	if (knocker_list(k, filter, &rows, &error) < 0)
 		code = complain_error(&error);
 	else
-		look_print(o, rows, columns, count, filter->kind == KNOCKER_ENDPOINT ? 0 : filter->limit);
+		look_print(o, rows, columns, count, filter);
 	return database_close(k, code);
 }
 
@@ -161,7 +163,7 @@ int look_providers(const options *o)
 
 	if (knocker_providers(&rows, &error) < 0)
 		return complain_error(&error);
-	look_print(o, rows, provider_columns, COUNT(provider_columns), 0);
+	look_print(o, rows, provider_columns, COUNT(provider_columns), NULL);
 	return EXIT_DONE;
 }
 
@@ -177,6 +179,6 @@ int look_stats(const options *o)
 	if (knocker_stats(k, &rows, &error) < 0)
 		code = complain_error(&error);
 	else
-		look_print(o, rows, stats_columns, COUNT(stats_columns), 0);
+		look_print(o, rows, stats_columns, COUNT(stats_columns), NULL);
 	return database_close(k, code);
 }

@@ -171,6 +171,14 @@ def test_events_come_newest_first_and_filters_choose(db: Filled) -> None:
     complaint("events", "--db", db.path, "--status", "lost", code=2)
 
 
+def test_a_list_that_was_cut_says_so_on_standard_error(db: Filled) -> None:
+    said = run("events", "--limit", 2, "--db", db.path).stderr.decode()
+    second = objects("events", "--db", db.path)[1]["id"]
+    assert said == f"there may be more: --before {second}\n"
+    assert run("endpoints", "--limit", 1, "--db", db.path).stderr == b"there may be more\n"
+    assert run("endpoints", "--db", db.path).stderr == b""
+
+
 def test_deliveries_are_filtered_by_what_became_of_them(db: Filled) -> None:
     refused = objects("deliveries", "--db", db.path, "--orphaned")
     assert [delivery["id"] for delivery in refused] == [db.ids["d_refused"]]
