@@ -202,17 +202,37 @@ static void buffer_json_byte(buffer *b, uint8_t c)
 		buffer_add(b, escape, sizeof escape);
 }
 
+/* How many of the bytes from `at` on stand in JSON as they are; whole words at a time, so that it
+ * may stop early. */
+static size_t json_plain(const uint8_t *at, size_t len)
+{
+	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+	size_t i;
+
+	for (i = 0; i + 8 <= len; i += 8) {
+		uint64_t word, quote, slash, last;
+
+		memcpy(&word, at + i, sizeof word);
+		quote = word ^ (ones * '"');
+		slash = word ^ (ones * '\\');
+		last = word ^ (ones * 0x7F);
+		if ((word | (word - ones * 0x20) | (quote - ones) | (slash - ones) | (last - ones)) & tops)
+			break;
+	}
+	return i;
+}
+
 void buffer_json(buffer *b, knocker_bytes text)
 {
 	const uint8_t *s = text.data;
 	size_t n = (size_t)text.len, at = 0, plain = 0;
 
 	if (!s) {
-		buffer_text(b, "null");
+		buffer_add(b, "null", 4);
 		return;
 	}
-	buffer_text(b, "\"");
-	while (at < n) {
+	buffer_add(b, "\"", 1);
+	while ((at += json_plain(s + at, n - at)) < n) {
 		size_t len = utf8_length(s + at, n - at);
 
 		if (len == 1 && (s[at] < 0x20 || s[at] == '"' || s[at] == '\\' || s[at] == 0x7F))
@@ -225,7 +245,7 @@ void buffer_json(buffer *b, knocker_bytes text)
 		at += len ? len : 1;
 	}
 	buffer_add(b, s + plain, n - plain);
-	buffer_text(b, "\"");
+	buffer_add(b, "\"", 1);
 }
 
 knocker_bytes buffer_view(const buffer *b)

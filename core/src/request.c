@@ -38,14 +38,27 @@ bool request_header_next(knocker_bytes headers, size_t *at, knocker_bytes *name,
 	return false;
 }
 
+/* Eight bytes at a time while none of them can be a control character. */
 static bool request_line_plain(knocker_bytes line)
 {
+	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
 	const uint8_t *text = line.data;
-	int64_t i;
+	int64_t i = 0;
 
-	for (i = 0; i < line.len; i++)
+	while (i < line.len) {
+		uint64_t word;
+
+		if (line.len - i >= 8) {
+			memcpy(&word, text + i, sizeof word);
+			if (!(((word - ones * 0x20) | ((word ^ (ones * 0x7F)) - ones)) & ~word & tops)) {
+				i += 8;
+				continue;
+			}
+		}
 		if ((text[i] < 0x20 && text[i] != '\t') || text[i] == 0x7F)
 			return false;
+		i++;
+	}
 	return true;
 }
 

@@ -49,12 +49,39 @@ static int request_query_order(const void *a, const void *b)
 	return request_then_order(first, second, request_bytes_order(first->name, second->name, false));
 }
 
-/* Chains the pairs of one name, by sorting: a hostile query has ten thousand. */
+#define REQUEST_FEW 32 /* that many are compared with each other rather than sorted */
+
+static bool request_same_name(const request_pair *a, const request_pair *b, bool headers)
+{
+	return a->name.len == b->name.len && request_bytes_order(a->name, b->name, headers) == 0;
+}
+
+static void request_chain_few(request_pair *pairs, size_t count, bool headers)
+{
+	size_t i, before;
+
+	for (i = 0; i < count; i++) {
+		pairs[i].order = pairs[i].next = i;
+		for (before = i; before > 0; before--)
+			if (request_same_name(&pairs[before - 1], &pairs[i], headers))
+				break;
+		pairs[i].first = before == 0;
+		if (before > 0)
+			pairs[before - 1].next = i;
+	}
+}
+
+/* Chains the pairs of one name. Many are sorted: a hostile query has ten thousand. */
 static bool request_chain(arena *a, request_pair *pairs, size_t count, bool headers)
 {
-	request_pair **sorted = arena_get(a, (count + 1) * sizeof(request_pair *));
+	request_pair **sorted;
 	size_t i;
 
+	if (count <= REQUEST_FEW) {
+		request_chain_few(pairs, count, headers);
+		return true;
+	}
+	sorted = arena_get(a, (count + 1) * sizeof(request_pair *));
 	if (!sorted)
 		return false;
 	for (i = 0; i < count; i++) {
