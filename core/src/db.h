@@ -50,6 +50,9 @@ int32_t db_begin(db *d, knocker_error *error); /* BEGIN IMMEDIATE */
 int32_t db_commit(db *d, knocker_error *error);
 void db_rollback(db *d); /* harmless outside a transaction */
 bool db_in_transaction(const db *d);
+/* In a transaction: stays the same until somebody commits to the file, this connection or another.
+ * It moves where SQLite finds that its page cache is old, and with each commit. -1: not known. */
+int64_t db_version(db *d);
 int32_t db_savepoint(db *d, knocker_error *error);
 int32_t db_savepoint_release(db *d, knocker_error *error);
 void db_savepoint_rollback(db *d);

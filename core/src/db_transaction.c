@@ -70,6 +70,14 @@ void db_rollback(db *d)
 	db_insist(d, STMT_db_rollback);
 }
 
+int64_t db_version(db *d)
+{
+	unsigned int version = 0;
+	int rc = sqlite3_file_control(d->handle, "main", SQLITE_FCNTL_DATA_VERSION, &version);
+
+	return rc == SQLITE_OK ? (int64_t)version : -1;
+}
+
 bool db_in_transaction(const db *d)
 {
 	return sqlite3_get_autocommit(d->handle) == 0;

@@ -261,12 +261,12 @@ static int32_t sql_give_receipt(call *c, const receipt *r, knocker_error *error)
 
 static int32_t sql_store(call *c, const knocker_request *q, bool ingest, knocker_error *error)
 {
-	receipt_dates dates = {0};
+	inbox_known known = {.version = -1};
 	receipt r;
 	int32_t rc = receipt_prepare(&c->x->inbox, c->x->d, q, ingest, &r, error);
 
 	if (rc == 0)
-		rc = receipt_store(&c->x->inbox, c->x->d, &r, &dates, error);
+		rc = receipt_store(&c->x->inbox, c->x->d, &r, &known, error);
 	if (rc == 0)
 		rc = sql_give_receipt(c, &r, error);
 	receipt_free(&r);

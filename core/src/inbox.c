@@ -13,6 +13,7 @@ void inbox_init(inbox *in)
 	memset(in, 0, sizeof *in);
 	pthread_mutex_init(&in->lock, NULL);
 	registrations_init(&in->registrations);
+	in->known.version = -1;
 	memcpy(in->queue_name, INBOX_QUEUE, sizeof INBOX_QUEUE);
 	in->visibility_ms = 60000;
 	in->max_attempts = 3;

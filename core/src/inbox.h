@@ -25,7 +25,28 @@ typedef struct {
 } inbox_lease;
 
 typedef struct {
+	/* 0: not its own */
+	int64_t id, max_attempts, backoff_base_ms, backoff_cap_ms, orphan_rows, orphan_bytes;
+	bool enabled, paused;
+	knocker_bytes provider, queue; /* lent, see endpoint_find */
+} endpoint_row;
+
+/* What receipts need to know of the file: ids, dates, an endpoint's row. Read by the first receipt
+ * of a transaction, true for those that follow, and for the next transactions too while
+ * db_version() stays `version`. */
+typedef struct {
+	int64_t version; /* -1: nothing is known */
+	bool dates, row;
+	int64_t now_ms; /* 0: not yet asked in this transaction */
+	int64_t next_id, received_ms;
+	endpoint_row endpoint;
+	knocker_bytes name; /* of that endpoint, in `texts` as its other texts are */
+	char texts[3][LIMIT_NAME];
+} inbox_known;
+
+typedef struct {
 	_Atomic int64_t clock_ms; /* 0: the system's */
+	inbox_known known;        /* of the writer's file; whoever holds the writer uses it */
 	registrations registrations;
 	pthread_mutex_t lock; /* of what follows */
 	uint64_t chance;
@@ -56,13 +77,6 @@ int32_t inbox_range_check(const char *what, int64_t value, int64_t low, int64_t 
 
 /* ---- endpoint.c ---- */
 
-typedef struct {
-	/* 0: not its own */
-	int64_t id, max_attempts, backoff_base_ms, backoff_cap_ms, orphan_rows, orphan_bytes;
-	bool enabled, paused;
-	knocker_bytes provider, queue; /* in the arena given */
-} endpoint_row;
-
 /* Registers here and writes the row; in a transaction. `row_only`: the secrets come later, with
  * endpoint_secrets. */
 int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *e, bool row_only, int64_t *id,
@@ -71,8 +85,8 @@ int32_t endpoint_add(inbox *in, db *d, const knocker_endpoint *e, bool row_only,
 int32_t endpoint_secrets(inbox *in, db *d, knocker_bytes name, knocker_bytes secrets_json,
                          knocker_bytes options_json, knocker_error *error);
 int32_t endpoint_pause(db *d, knocker_bytes name, bool paused, knocker_error *error);
-int32_t endpoint_find(db *d, knocker_bytes name, arena *a, endpoint_row *out,
-                      knocker_error *error); /* KNOCKER_UNKNOWN_ENDPOINT */
+/* KNOCKER_UNKNOWN_ENDPOINT; the row's texts are in the arena. */
+int32_t endpoint_find(db *d, knocker_bytes name, arena *a, endpoint_row *out, knocker_error *error);
 int32_t endpoint_providers(knocker_rows **out, knocker_error *error);
 
 /* ---- schema.c ---- */

@@ -26,12 +26,6 @@ typedef struct {
 	knocker_error error;
 } receipt;
 
-/* Ids and the time of the receipts of one transaction, read at the first of them. */
-typedef struct {
-	bool loaded;
-	int64_t now_ms, next_id, received_ms;
-} receipt_dates;
-
 /* Checks the arguments and verifies. `reader` looks the endpoint's row up where this process has
  * not registered it. */
 int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, bool ingest,
@@ -39,7 +33,7 @@ int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, b
 /* Then `reader` must be given. */
 bool receipt_needs_row(inbox *in, const knocker_request *request, bool ingest);
 /* In a transaction. The endpoint's row, which may have changed since, decides last. */
-int32_t receipt_store(inbox *in, db *d, receipt *r, receipt_dates *dates, knocker_error *error);
+int32_t receipt_store(inbox *in, db *d, receipt *r, inbox_known *known, knocker_error *error);
 /* Headers and query as they are stored, without what this scheme compares as a credential. */
 int32_t receipt_texts(receipt *r, const scheme *s, const scheme_keys *keys, knocker_error *error);
 void receipt_free(receipt *r);

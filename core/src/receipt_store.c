@@ -59,35 +59,71 @@ static int32_t receipt_redate(db *d, int64_t now_ms, int64_t last_ms, knocker_er
 	return rc;
 }
 
-static int32_t receipt_date(inbox *in, db *d, receipt_dates *dates, knocker_error *error)
+static int32_t receipt_date(inbox *in, db *d, inbox_known *known, knocker_error *error)
 {
-	int64_t last = 0;
 	int32_t rc = 0;
 
-	if (!dates->loaded) {
-		dates->now_ms = inbox_now_ms(in);
-		rc = id_next(d, &dates->next_id, &last, error);
-		if (rc == 0 && last > dates->now_ms + RECEIPT_REDATE_MS) {
-			rc = receipt_redate(d, dates->now_ms, last, error);
-			last = dates->now_ms;
-		}
-		dates->received_ms = last > dates->now_ms ? last : dates->now_ms;
-		dates->loaded = rc == 0;
+	if (known->now_ms == 0)
+		known->now_ms = inbox_now_ms(in);
+	if (!known->dates)
+		rc = id_next(d, &known->next_id, &known->received_ms, error);
+	if (rc == 0 && known->received_ms > known->now_ms + RECEIPT_REDATE_MS) {
+		rc = receipt_redate(d, known->now_ms, known->received_ms, error);
+		known->received_ms = known->now_ms;
 	}
+	if (known->received_ms < known->now_ms)
+		known->received_ms = known->now_ms;
+	known->dates = rc == 0;
+	return rc;
+}
+
+/* ---- the endpoint's row ---- */
+
+static void receipt_endpoint_keep(inbox_known *known, knocker_bytes name, const endpoint_row *row)
+{
+	const knocker_bytes from[3] = {name, row->provider, row->queue};
+	knocker_bytes *to[3] = {&known->name, &known->endpoint.provider, &known->endpoint.queue};
+	int i;
+
+	known->endpoint = *row;
+	known->row = true;
+	for (i = 0; i < 3; i++) {
+		*to[i] = (knocker_bytes){0};
+		if (!from[i].data)
+			continue;
+		if (from[i].len > LIMIT_NAME)
+			known->row = false;
+		else
+			*to[i] = (knocker_bytes){memcpy(known->texts[i], from[i].data, (size_t)from[i].len),
+			                         from[i].len};
+	}
+}
+
+static int32_t receipt_endpoint(db *d, receipt *r, inbox_known *known, endpoint_row *row,
+                                knocker_error *error)
+{
+	int32_t rc;
+
+	*row = known->endpoint;
+	if (known->row && bytes_equal(known->name, r->request->endpoint))
+		return 0;
+	rc = endpoint_find(d, r->request->endpoint, &r->memory, row, error);
+	if (rc == 0)
+		receipt_endpoint_keep(known, r->request->endpoint, row);
 	return rc;
 }
 
 /* ---- rows ---- */
 
 static int32_t receipt_insert(db *d, const receipt *r, const receipt_kind *k,
-                              const receipt_dates *dates, int64_t *inserted, knocker_error *error)
+                              const inbox_known *known, int64_t *inserted, knocker_error *error)
 {
 	const knocker_request *q = r->request;
 	knocker_bytes body = q->body.data ? q->body : (knocker_bytes){"", 0};
 
 	return db_run(d, STMT_delivery_insert,
 	              VALUES(INT(k->id), INT(k->endpoint->id), INT_OR_NULL(k->event_id),
-	                     INT(dates->received_ms), k->valid < 0 ? NONE : INT(k->valid),
+	                     INT(known->received_ms), k->valid < 0 ? NONE : INT(k->valid),
 	                     TEXT(bytes_of(k->error)), TEXT(r->event_type), TEXT(r->provider_event_id),
 	                     TEXT(r->provider_delivery_id), TEXT(r->dedupe_key), TEXT(r->method),
 	                     TEXT(buffer_view(&r->query)), TEXT(buffer_view(&r->headers)),
@@ -95,7 +131,7 @@ static int32_t receipt_insert(db *d, const receipt *r, const receipt_kind *k,
 	              inserted, error);
 }
 
-static int32_t receipt_event(inbox *in, db *d, receipt *r, receipt_kind *k, receipt_dates *dates,
+static int32_t receipt_event(inbox *in, db *d, receipt *r, receipt_kind *k, inbox_known *known,
                              knocker_error *error)
 {
 	const knocker_request *q = r->request;
@@ -106,13 +142,13 @@ static int32_t receipt_event(inbox *in, db *d, receipt *r, receipt_kind *k, rece
 	int32_t rc;
 
 	k->event_id = k->id;
-	rc = receipt_insert(d, r, k, dates, &inserted, error);
+	rc = receipt_insert(d, r, k, known, &inserted, error);
 	if (rc == 0 && inserted) {
 		db_mark_due(d);
 		r->event_id = k->id;
 		return db_run(d, STMT_job_insert_event,
 		              VALUES(INT(k->id), TEXT(queue), INT(k->endpoint->id), TEXT(r->event_type),
-		                     INT(dates->now_ms), INT_OR_NULL(q->max_attempts)),
+		                     INT(known->now_ms), INT_OR_NULL(q->max_attempts)),
 		              NULL, error);
 	}
 	if (rc == 0)
@@ -120,7 +156,7 @@ static int32_t receipt_event(inbox *in, db *d, receipt *r, receipt_kind *k, rece
 		               0, &first, error);
 	k->event_id = r->event_id = first;
 	r->duplicate = true;
-	return rc < 0 ? rc : receipt_insert(d, r, k, dates, &inserted, error);
+	return rc < 0 ? rc : receipt_insert(d, r, k, known, &inserted, error);
 }
 
 /* ---- orphans ---- */
@@ -156,7 +192,7 @@ static int32_t receipt_make_room(inbox *in, db *d, const endpoint_row *e, int64_
 	              NULL, error);
 }
 
-static int32_t receipt_orphan(inbox *in, db *d, receipt *r, receipt_kind *k, receipt_dates *dates,
+static int32_t receipt_orphan(inbox *in, db *d, receipt *r, receipt_kind *k, inbox_known *known,
                               knocker_error *error)
 {
 	int64_t bytes = (int64_t)r->headers.len, inserted;
@@ -166,8 +202,9 @@ static int32_t receipt_orphan(inbox *in, db *d, receipt *r, receipt_kind *k, rec
 	k->keep_body = k->keep_body && bytes + r->request->body.len <= in->orphan_bytes;
 	if (k->keep_body)
 		bytes += r->request->body.len;
+	known->row = false; /* its counters change */
 	rc = receipt_make_room(in, d, k->endpoint, bytes, error);
-	return rc < 0 ? rc : receipt_insert(d, r, k, dates, &inserted, error);
+	return rc < 0 ? rc : receipt_insert(d, r, k, known, &inserted, error);
 }
 
 /* ---- the cases, in the order of the checks ---- */
@@ -199,10 +236,10 @@ static bool receipt_keeps_body(const receipt *r)
 
 /* What a request is that makes no event; `status` is what to answer. */
 static int32_t receipt_refuse(inbox *in, db *d, receipt *r, const endpoint_row *row,
-                              receipt_dates *dates, knocker_error *error)
+                              inbox_known *known, knocker_error *error)
 {
 	receipt_kind k = {.endpoint = row,
-	                  .id = dates->next_id++,
+	                  .id = known->next_id++,
 	                  .valid = -1,
 	                  .keep_body = receipt_keeps_body(r)};
 	char large[120];
@@ -225,7 +262,7 @@ static int32_t receipt_refuse(inbox *in, db *d, receipt *r, const endpoint_row *
 		r->response_headers = r->verdict.response_headers;
 		r->response_body = r->verdict.response_body;
 	}
-	return receipt_orphan(in, d, r, &k, dates, error);
+	return receipt_orphan(in, d, r, &k, known, error);
 }
 
 /* What is ingested for an endpoint that this process has not registered is redacted by its row. */
@@ -240,25 +277,25 @@ static int32_t receipt_redact_by_row(receipt *r, const endpoint_row *row, knocke
 	return rc < 0 || !builtin ? rc : receipt_texts(r, builtin, NULL, error);
 }
 
-int32_t receipt_store(inbox *in, db *d, receipt *r, receipt_dates *dates, knocker_error *error)
+int32_t receipt_store(inbox *in, db *d, receipt *r, inbox_known *known, knocker_error *error)
 {
 	endpoint_row row;
 	receipt_kind k = {.endpoint = &row, .keep_body = true};
-	int32_t rc = endpoint_find(d, r->request->endpoint, &r->memory, &row, error);
+	int32_t rc = receipt_endpoint(d, r, known, &row, error);
 
 	if (rc == 0)
 		rc = receipt_check_provider(r, &row, error);
 	if (rc == 0)
 		rc = receipt_redact_by_row(r, &row, error);
 	if (rc == 0)
-		rc = receipt_date(in, d, dates, error);
+		rc = receipt_date(in, d, known, error);
 	if (rc < 0)
 		return rc;
 	r->duplicate = false;
 	r->event_id = 0;
 	if ((!row.enabled && !r->ingest) || r->too_large || r->verdict.handshake || !r->verdict.valid)
-		return receipt_refuse(in, d, r, &row, dates, error);
-	k.id = r->delivery_id = dates->next_id++;
+		return receipt_refuse(in, d, r, &row, known, error);
+	k.id = r->delivery_id = known->next_id++;
 	k.valid = r->request->verdict == KNOCKER_UNCHECKED ||
 	                  (!r->ingest && !r->scheme && !r->by_application)
 	              ? -1
@@ -266,5 +303,5 @@ int32_t receipt_store(inbox *in, db *d, receipt *r, receipt_dates *dates, knocke
 	r->status = r->verdict.status;
 	r->response_headers = r->verdict.response_headers;
 	r->response_body = r->verdict.response_body;
-	return receipt_event(in, d, r, &k, dates, error);
+	return receipt_event(in, d, r, &k, known, error);
 }

@@ -131,12 +131,12 @@ int32_t work_run(knocker_work *w, const db_text_statement *statement, knocker_ro
 static int32_t work_store(knocker_work *w, receipt *r, knocker_rows **out, knocker_error *error)
 {
 	db *d = store_writer(w->store);
-	receipt_dates dates = {0};
+	inbox_known known = {.version = -1};
 	int32_t rc = db_savepoint(d, error);
 
 	if (rc < 0)
 		return rc;
-	rc = receipt_store(w->in, d, r, &dates, error);
+	rc = receipt_store(w->in, d, r, &known, error);
 	if (rc == 0)
 		rc = rows_new(RECEIPT_COLUMNS, out, error);
 	if (rc == 0)
