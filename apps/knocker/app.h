@@ -7,12 +7,13 @@
 #include "knocker.h"
 #include "text.h"
 
-enum { /* what scripts may rely on; the help says the same */
-	   EXIT_DONE = 0,
-	   EXIT_NO = 1,      /* the answer is no: not valid, not accepted, not allowed, not healthy */
-	   EXIT_USAGE = 2,   /* the command was given wrongly */
-	   EXIT_MISSING = 3, /* no such database, event, delivery or endpoint */
-	   EXIT_FAILED = 4   /* everything else */
+/* What scripts may rely on; the help says the same. */
+enum {
+	EXIT_DONE = 0,
+	EXIT_NO = 1,      /* the answer is no: not valid, not accepted, not allowed, not healthy */
+	EXIT_USAGE = 2,   /* the command was given wrongly */
+	EXIT_MISSING = 3, /* no such database, event, delivery or endpoint */
+	EXIT_FAILED = 4   /* everything else */
 };
 
 #if defined(__GNUC__)

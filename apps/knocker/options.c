@@ -84,8 +84,7 @@ static const option option_table[] = {
 
 #define OPTION_COUNT (sizeof option_table / sizeof option_table[0])
 
-/* Whole digits, and nothing but them, up to 2^62: no sign, so no option can be taken for a number.
- */
+/* Digits and nothing but them, at most 18: no sign, so no option can be taken for a number. */
 static bool number_read(const char *words, int64_t *out)
 {
 	int64_t number = 0;

@@ -1,5 +1,4 @@
-/* Rows as people and scripts read them. Knows rows and columns; knows no command and no statement.
- */
+/* Rows as people read them. Knows rows and columns; knows no command and no statement. */
 #include "print.h"
 
 #include <stdio.h>

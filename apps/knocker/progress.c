@@ -1,5 +1,4 @@
-/* What takes long, on standard error: how far it is, and whether to begin at all. Knows no command.
- */
+/* What takes long, on standard error: how far it is, and whether to begin at all. */
 #include "progress.h"
 
 #include <string.h>

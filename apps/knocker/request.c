@@ -29,8 +29,7 @@ static bool file_read(const char *path, text *out)
 	return good;
 }
 
-/* Adds one secret to both forms: the JSON list for the library, and the texts never to be printed.
- */
+/* Adds one secret to both: the JSON list for the library, and the texts never to be printed. */
 static int secret_add(signed_request *r, const char *source, const char *data, size_t len)
 {
 	if (len == 0)
