@@ -22,7 +22,7 @@ static int32_t api_claim_options(const knocker_claim_options *given, knocker_cla
 }
 
 /* The writer at NORMAL: claims and what belongs to them need not survive a power cut. */
-static int32_t api_work_begin(knocker *k, const char *who, knocker_error *error)
+static int32_t api_write_begin(knocker *k, const char *who, knocker_error *error)
 {
 	int32_t rc = store_enter(k->store, who, error);
 
@@ -38,7 +38,7 @@ static int32_t api_work_begin(knocker *k, const char *who, knocker_error *error)
 
 /* Leaves a checkpoint to whoever writes next: a claim would pay for it before its handler
  * starts. */
-static int32_t api_work_end(knocker *k, int32_t rc, knocker_error *error)
+static int32_t api_write_end(knocker *k, int32_t rc, knocker_error *error)
 {
 	db *d = store_writer(k->store);
 	int32_t committed = rc >= 0 ? db_commit(d, error) : 0;
@@ -62,10 +62,10 @@ int32_t knocker_claim(knocker *k, const knocker_claim_options *options, knocker_
 		rc = handle_enter_writing(k, error);
 	if (rc < 0)
 		return rc;
-	rc = api_work_begin(k, "a claim", error);
+	rc = api_write_begin(k, "a claim", error);
 	if (rc == 0)
-		rc = api_work_end(k, worker_claim(&k->inbox, store_writer(k->store), &o, out, error),
-		                  error);
+		rc = api_write_end(k, worker_claim(&k->inbox, store_writer(k->store), &o, out, error),
+		                   error);
 	handle_leave(k);
 	if (rc != 0) {
 		knocker_rows_free(*out);
@@ -80,19 +80,19 @@ int32_t knocker_release(knocker *k, int64_t job_id, int64_t claim, knocker_error
 
 	if (rc < 0)
 		return rc;
-	rc = api_work_begin(k, "a release", error);
+	rc = api_write_begin(k, "a release", error);
 	if (rc == 0)
-		rc = api_work_end(k,
-		                  job_release(store_writer(k->store), job_id, claim,
-		                              inbox_now_ms(&k->inbox), error),
-		                  error);
+		rc = api_write_end(k,
+		                   job_release(store_writer(k->store), job_id, claim,
+		                               inbox_now_ms(&k->inbox), error),
+		                   error);
 	handle_leave(k);
 	return rc;
 }
 
 /* ---- working ---- */
 
-static int32_t api_work_check(knocker_work *w, knocker_error *error)
+static int32_t api_work_enter(knocker_work *w, knocker_error *error)
 {
 	return w ? handle_enter(w->owner, error)
 	         : fail(error, KNOCKER_INVALID_ARGUMENT, "the work is NULL");
@@ -118,7 +118,7 @@ int32_t knocker_work_begin(knocker *k, int64_t job_id, int64_t claim, knocker_wo
 
 int32_t knocker_work_event(knocker_work *w, knocker_rows **out, knocker_error *error)
 {
-	int32_t rc = out ? api_work_check(w, error)
+	int32_t rc = out ? api_work_enter(w, error)
 	                 : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
 
 	if (out)
@@ -134,7 +134,7 @@ int32_t knocker_execute(knocker_work *w, knocker_bytes sql, const knocker_value 
                         int32_t count, int64_t *changes, int64_t *last_id, knocker_error *error)
 {
 	const db_text_statement s = {.sql = handle_bytes(sql), .values = values, .count = count};
-	int32_t rc = api_work_check(w, error);
+	int32_t rc = api_work_enter(w, error);
 
 	if (rc < 0)
 		return rc;
@@ -147,7 +147,7 @@ int32_t knocker_query(knocker_work *w, knocker_bytes sql, const knocker_value *v
                       int32_t count, knocker_rows **out, knocker_error *error)
 {
 	const db_text_statement s = {.sql = handle_bytes(sql), .values = values, .count = count};
-	int32_t rc = out ? api_work_check(w, error)
+	int32_t rc = out ? api_work_enter(w, error)
 	                 : fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
 
 	if (out)
@@ -169,7 +169,7 @@ static int32_t api_work_receive(knocker_work *w, const knocker_request *request,
 	if (out)
 		*out = NULL;
 	if (rc == 0)
-		rc = api_work_check(w, error);
+		rc = api_work_enter(w, error);
 	if (rc < 0)
 		return rc;
 	rc = work_receive(w, &q, ingest, out, error);
@@ -191,7 +191,7 @@ int32_t knocker_work_ingest(knocker_work *w, const knocker_request *request, kno
 
 int32_t knocker_extend(knocker_work *w, int64_t lease_ms, knocker_error *error)
 {
-	int32_t rc = api_work_check(w, error);
+	int32_t rc = api_work_enter(w, error);
 
 	if (rc < 0)
 		return rc;
@@ -203,7 +203,7 @@ int32_t knocker_extend(knocker_work *w, int64_t lease_ms, knocker_error *error)
 int32_t knocker_settle(knocker_work *w, int32_t outcome, knocker_bytes reason, int64_t delay_ms,
                        knocker_rows **out, knocker_error *error)
 {
-	int32_t rc = api_work_check(w, error);
+	int32_t rc = api_work_enter(w, error);
 	knocker *k = w ? w->owner : NULL;
 
 	if (out)

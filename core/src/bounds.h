@@ -21,7 +21,7 @@
 /* Active secrets of an endpoint, and signatures of a request that are tried with them. */
 #define LIMIT_SECRETS 32
 #define LIMIT_CANDIDATES 64
-/* Bodies and requests of one commit: they bound the WAL, and how long followers wait. */
+/* Bodies and callers of one commit: they bound the WAL, and how long followers wait. */
 #define LIMIT_BATCH_BYTES (8 * 1024 * 1024)
 #define LIMIT_BATCH_COUNT 1000
 /* Jobs of one claim, and names that it may list. */

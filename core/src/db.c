@@ -361,7 +361,7 @@ int32_t db_wal(db *d, knocker_error *error)
 static int32_t db_initiate(db *d, knocker_bytes init_sql, knocker_error *error)
 {
 	char *text = sqlite3_mprintf("%.*s", (int)init_sql.len, (const char *)init_sql.data);
-	int32_t rc = text ? db_say(d, text, error) : fail_memory(error);
+	int32_t rc = text ? db_script(d, text, error) : fail_memory(error);
 
 	sqlite3_free(text);
 	if (rc == 0 && db_in_transaction(d))
@@ -375,7 +375,7 @@ static int32_t db_configure(db *d, const db_options *options, knocker_error *err
 
 	sqlite3_extended_result_codes(d->handle, 1);
 	sqlite3_busy_handler(d->handle, db_busy, d);
-	rc = db_say(d, options->reader ? "pragma query_only = 1" : "pragma foreign_keys = 1", error);
+	rc = db_script(d, options->reader ? "pragma query_only = 1" : "pragma foreign_keys = 1", error);
 	if (rc == 0 && options->init_sql.data)
 		rc = db_initiate(d, options->init_sql, error);
 	/* After init_sql, whose busy_timeout and wal_autocheckpoint would take the place of these. */
@@ -454,6 +454,10 @@ void db_forget(db *d)
 	for (i = 0; i < STATEMENT_COUNT; i++) {
 		sqlite3_finalize(d->kept[i]);
 		d->kept[i] = NULL;
+	}
+	for (i = 0; i < DB_TEXTS; i++) {
+		sqlite3_finalize(d->texts[i]);
+		d->texts[i] = NULL;
 	}
 }
 

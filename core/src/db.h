@@ -58,7 +58,7 @@ int32_t db_savepoint_release(db *d, knocker_error *error);
 void db_savepoint_rollback(db *d);
 bool db_foreign_keys_pending(db *d); /* a deferred foreign key does not hold */
 int32_t db_synchronous(db *d, bool full, knocker_error *error); /* outside a transaction */
-int32_t db_checkpoint_if_due(db *d);                            /* what the WAL hook put off */
+void db_checkpoint_if_due(db *d);                               /* what the WAL hook put off */
 int64_t db_changes_total(const db *d);                          /* rows written since open */
 
 /* An application's statement, bound in order. It must be one statement; rows are collected, so that
@@ -76,7 +76,7 @@ int32_t db_text_run(db *d, const db_text_statement *s, knocker_rows **rows, int6
 /* The bell: rung after the commit of a transaction in which something was marked due. */
 void db_mark_due(db *d);
 
-/* Several statements of ours without values: a schema file. */
+/* One or several statements without values: a pragma, a schema file. */
 int32_t db_script(db *d, const char *sql, knocker_error *error);
 /* PRAGMA journal_mode = wal; an error names the mode that it stayed in. */
 int32_t db_wal(db *d, knocker_error *error);

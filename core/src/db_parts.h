@@ -11,9 +11,13 @@ SQLITE_EXTENSION_INIT3
 
 #include "db.h"
 
+#define DB_TEXTS 8 /* writing statements of the application that stay compiled */
+
 struct db {
 	sqlite3 *handle;
 	sqlite3_stmt *kept[STATEMENT_COUNT];
+	sqlite3_stmt *texts[DB_TEXTS];
+	int32_t text_next; /* which of them gives way */
 	bool adopted;        /* the owner's connection: nothing is kept, nothing is set */
 	bool guarded;        /* an application's statement is being compiled or run */
 	const char *refusal; /* what the authorizer said no to */
@@ -30,7 +34,6 @@ int db_bind(sqlite3_stmt *statement, const knocker_value *values, int32_t count)
 /* Steps to the end, copying. 0: all rows; 1: stopped at LIMIT_LIST_BYTES; `failed`: SQLite did, and
  * nothing is said yet. */
 int32_t db_collect(sqlite3_stmt *statement, knocker_rows *rows, bool *failed, knocker_error *error);
-int32_t db_say(db *d, const char *sql, knocker_error *error); /* a statement without values */
 int db_committed(void *context, sqlite3 *handle, const char *name, int pages);
 int db_authorize(void *context, int action, const char *first, const char *second,
                  const char *schema, const char *trigger);

@@ -106,9 +106,60 @@ static int32_t db_text_check_values(const db_text_statement *s, knocker_error *e
 	return 0;
 }
 
-/* Compiles exactly one statement with as many parameters as there are values. */
-static int32_t db_text_compile(db *d, const db_text_statement *s, sqlite3_stmt **out,
-                               knocker_error *error)
+/* ---- a handler's writes run again and again: the last few stay compiled ---- */
+
+static bool db_text_is(sqlite3_stmt *statement, knocker_bytes sql)
+{
+	return statement && sql.data && bytes_is(sql, sqlite3_sql(statement));
+}
+
+/* Gives back what was kept of this text, which then is kept no more. */
+static sqlite3_stmt *db_text_take(db *d, knocker_bytes sql)
+{
+	sqlite3_stmt *found = NULL;
+	int i;
+
+	for (i = 0; i < DB_TEXTS && !found; i++)
+		if (db_text_is(d->texts[i], sql)) {
+			found = d->texts[i];
+			d->texts[i] = NULL;
+		}
+	return found;
+}
+
+/* Only what writes rows and gives none: columns are counted before SQLite looks whether the schema
+ * is still that for which a statement was compiled. */
+static bool db_text_may_stay(const db *d, sqlite3_stmt *statement, knocker_bytes sql)
+{
+	static const char *const verbs[] = {"insert ", "update ", "delete ", "replace "};
+	size_t i;
+
+	if (d->adopted || !db_text_is(statement, sql) || sqlite3_column_count(statement) > 0)
+		return false;
+	for (i = 0; i < sizeof verbs / sizeof *verbs; i++)
+		if (sqlite3_strnicmp(sqlite3_sql(statement), verbs[i], (int)strlen(verbs[i])) == 0)
+			return true;
+	return false;
+}
+
+static void db_text_end(db *d, sqlite3_stmt *statement, knocker_bytes sql, bool well)
+{
+	sqlite3_stmt **slot = &d->texts[d->text_next];
+
+	if (!well || !db_text_may_stay(d, statement, sql)) {
+		sqlite3_finalize(statement);
+		return;
+	}
+	sqlite3_reset(statement);
+	sqlite3_clear_bindings(statement);
+	sqlite3_finalize(*slot);
+	*slot = statement;
+	d->text_next = (d->text_next + 1) % DB_TEXTS;
+}
+
+/* Compiles exactly one statement. */
+static int32_t db_text_compile_new(db *d, const db_text_statement *s, sqlite3_stmt **out,
+                                   knocker_error *error)
 {
 	const char *text = s->sql.data, *tail = NULL;
 	sqlite3_stmt *more = NULL;
@@ -130,6 +181,20 @@ static int32_t db_text_compile(db *d, const db_text_statement *s, sqlite3_stmt *
 		return fail(error, KNOCKER_INVALID_ARGUMENT,
 		            "sql holds more than one statement: run them one by one");
 	}
+	return 0;
+}
+
+/* The statement, with as many parameters as there are values. */
+static int32_t db_text_compile(db *d, const db_text_statement *s, sqlite3_stmt **out,
+                               knocker_error *error)
+{
+	int32_t rc = 0;
+
+	*out = db_text_take(d, s->sql);
+	if (!*out)
+		rc = db_text_compile_new(d, s, out, error);
+	if (rc < 0)
+		return rc;
 	if (sqlite3_bind_parameter_count(*out) != s->count)
 		return fail(error, KNOCKER_INVALID_ARGUMENT,
 		            "sql has %d parameters, but %d values were given",
@@ -174,7 +239,7 @@ int32_t db_text_run(db *d, const db_text_statement *s, knocker_rows **rows, int6
 		rc = db_text_fail(d, error);
 	if (rc == 0)
 		rc = db_text_step(d, statement, rows ? *rows : NULL, error);
-	sqlite3_finalize(statement);
+	db_text_end(d, statement, s->sql, rc == 0);
 	d->guarded = false;
 	if (changes)
 		*changes = rc == 0 && sqlite3_total_changes(d->handle) != before

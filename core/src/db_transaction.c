@@ -12,18 +12,13 @@
 /* One that fails for want of memory is tried again: the writer is nobody's until it is done. */
 enum { DB_ROLLBACK_TRIES = 3 };
 
-int32_t db_say(db *d, const char *sql, knocker_error *error)
+int32_t db_script(db *d, const char *sql, knocker_error *error)
 {
 	int rc = sqlite3_exec(d->handle, sql, NULL, NULL, NULL);
 
 	return rc == SQLITE_OK
 	           ? 0
 	           : db_fail(d, sqlite3_extended_errcode(d->handle), KNOCKER_STORAGE, error);
-}
-
-int32_t db_script(db *d, const char *sql, knocker_error *error)
-{
-	return db_say(d, sql, error);
 }
 
 /* The way back is compiled before it is needed: without memory it could not be gone. On an adopted
@@ -70,17 +65,17 @@ void db_rollback(db *d)
 	db_insist(d, STMT_db_rollback);
 }
 
+bool db_in_transaction(const db *d)
+{
+	return sqlite3_get_autocommit(d->handle) == 0;
+}
+
 int64_t db_version(db *d)
 {
 	unsigned int version = 0;
 	int rc = sqlite3_file_control(d->handle, "main", SQLITE_FCNTL_DATA_VERSION, &version);
 
 	return rc == SQLITE_OK ? (int64_t)version : -1;
-}
-
-bool db_in_transaction(const db *d)
-{
-	return sqlite3_get_autocommit(d->handle) == 0;
 }
 
 int32_t db_savepoint(db *d, knocker_error *error)
@@ -116,7 +111,8 @@ int32_t db_synchronous(db *d, bool full, knocker_error *error)
 	int32_t rc = 0;
 
 	if (d->full != (int32_t)full)
-		rc = db_say(d, full ? "pragma synchronous = full" : "pragma synchronous = normal", error);
+		rc = db_script(d, full ? "pragma synchronous = full" : "pragma synchronous = normal",
+		               error);
 	if (rc == 0)
 		d->full = full;
 	return rc;
@@ -143,12 +139,13 @@ int db_committed(void *context, sqlite3 *handle, const char *name, int pages)
 	return SQLITE_OK;
 }
 
-int32_t db_checkpoint_if_due(db *d)
+/* One that fails or is kept from the end by a reader is made up for by the next. */
+void db_checkpoint_if_due(db *d)
 {
 	if (d->wal_pages < DB_CHECKPOINT_PAGES)
-		return 0;
+		return;
 	d->wal_pages = 0;
-	return sqlite3_wal_checkpoint_v2(d->handle, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	sqlite3_wal_checkpoint_v2(d->handle, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
 int64_t db_changes_total(const db *d)

@@ -194,7 +194,7 @@ static int32_t receipt_by_row(receipt *r, const endpoint_row *row, knocker_error
 	return receipt_keys(r, false, error);
 }
 
-static int32_t receipt_verifier(receipt *r, db *reader, knocker_error *error)
+static int32_t receipt_choose_scheme(receipt *r, db *reader, knocker_error *error)
 {
 	const knocker_request *q = r->request;
 	const registration *known = r->registration;
@@ -225,7 +225,7 @@ static int32_t receipt_verifier(receipt *r, db *reader, knocker_error *error)
 /* ---- verdict and ids ---- */
 
 /* The verdict of somebody else: the application's provider, or the trusted door. */
-static void receipt_told(receipt *r)
+static void receipt_take_verdict(receipt *r)
 {
 	const knocker_request *q = r->request;
 	knocker_bytes why = q->verdict_error;
@@ -247,9 +247,9 @@ static void receipt_told(receipt *r)
 	}
 }
 
-static knocker_bytes receipt_first(knocker_bytes a, knocker_bytes b, knocker_bytes c)
+static knocker_bytes receipt_either(knocker_bytes a, knocker_bytes b)
 {
-	return a.data ? a : b.len > 0 ? b : c;
+	return a.data ? a : b;
 }
 
 static int32_t receipt_key_fit(receipt *r, knocker_error *error)
@@ -276,7 +276,7 @@ static int32_t receipt_ids(receipt *r, knocker_error *error)
 	knocker_bytes none = {0}, event_id = r->provider_event_id,
 				  delivery_id = r->provider_delivery_id;
 	knocker_bytes ids_type = q->ids_event_type, ids_event = q->ids_event_id,
-				  ids_delivery = q->ids_delivery_id;
+				  ids_delivery = q->ids_delivery_id, told, read;
 	int32_t rc = inbox_text_check("event_type", &ids_type, LIMIT_ID, error);
 
 	if (rc == 0)
@@ -285,16 +285,16 @@ static int32_t receipt_ids(receipt *r, knocker_error *error)
 		rc = inbox_text_check("provider_delivery_id", &ids_delivery, LIMIT_ID, error);
 	if (rc < 0)
 		return rc;
-	r->event_type = receipt_first(r->event_type, ids_type, v->event_type);
-	r->provider_event_id = receipt_first(event_id, ids_event, v->provider_event_id);
-	r->provider_delivery_id = receipt_first(delivery_id, ids_delivery, v->provider_delivery_id);
-	if (!r->dedupe_key.data)
-		r->dedupe_key = receipt_first(event_id, delivery_id, none);
-	if (!r->dedupe_key.data)
-		r->dedupe_key = receipt_first(none, ids_event,
-		                              ids_delivery.len > 0 ? ids_delivery : v->dedupe_key);
+	r->event_type = receipt_either(r->event_type, receipt_either(ids_type, v->event_type));
+	r->provider_event_id = receipt_either(event_id,
+	                                      receipt_either(ids_event, v->provider_event_id));
+	r->provider_delivery_id = receipt_either(delivery_id,
+	                                         receipt_either(ids_delivery, v->provider_delivery_id));
+	told = receipt_either(event_id, delivery_id);
+	read = receipt_either(ids_event, receipt_either(ids_delivery, v->dedupe_key));
+	r->dedupe_key = receipt_either(r->dedupe_key, receipt_either(told, read));
 	if (!r->ingest && !v->valid)
-		r->dedupe_key = none;
+		r->dedupe_key = none; /* what a forger claims names no event */
 	return receipt_key_fit(r, error);
 }
 
@@ -308,14 +308,14 @@ static int32_t receipt_judge(inbox *in, receipt *r, knocker_error *error)
 
 	r->too_large = !r->ingest && in->max_body_bytes >= 0 && q->body.len > in->max_body_bytes;
 	if (r->ingest || r->by_application) {
-		receipt_told(r);
+		receipt_take_verdict(r);
 		return 0;
 	}
 	r->verdict = (scheme_verdict){.valid = true, .status = 204, .has_signature = true};
 	if (!r->scheme)
 		return 0;
 	if (r->too_large)
-		request.body = (knocker_bytes){"", 0};
+		request.body = (knocker_bytes){"", 0}; /* 413 is decided: only the headers are still read */
 	return scheme_verify(r->scheme, r->keys, &request, inbox_now_ms(in) / 1000, &r->memory,
 	                     &r->verdict, error);
 }
@@ -361,7 +361,7 @@ int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, b
 	if (rc == 0)
 		r->registration = registration_find(&in->registrations, request->endpoint);
 	if (rc == 0 && !ingest)
-		rc = receipt_verifier(r, reader, error);
+		rc = receipt_choose_scheme(r, reader, error);
 	if (rc == 0)
 		rc = receipt_judge(in, r, error);
 	if (rc == 0)

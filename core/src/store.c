@@ -17,8 +17,11 @@
 
 #define STORE_READERS 64
 #define STORE_LOOK_MS 5 /* how often an overdue tenant in a statement is looked at */
-/* So long one process may keep the writer before it lets others in for a moment. */
+/* So long one process may keep the writer to itself before it lets others in for a moment. Others
+ * knock once a millisecond, and commits that follow one another leave the door open for some
+ * microseconds: so many of them in that time are chance enough, fewer are none. */
 #define STORE_BURST_MS 20
+#define STORE_BURST_CHANCES 40
 
 struct store {
 	store_options options;
@@ -30,7 +33,8 @@ struct store {
 	ticket *first, *last; /* the line */
 	bool held;
 	const char *holder; /* who holds the writer */
-	int64_t held_since_ms, burst_since_ms;
+	int64_t held_since_ms, free_since_ms;
+	int64_t burst_since_ms, burst_leads;
 	store_tenant *tenant; /* who keeps it over many calls */
 	db *idle[STORE_READERS];
 	int32_t idle_count, reader_count;
@@ -105,6 +109,22 @@ static void store_lead(store *s, ticket *t)
 	s->held = true;
 	s->holder = t->who;
 	s->held_since_ms = clock_monotonic_ms();
+	s->burst_leads++;
+}
+
+static void store_burst_begin(store *s)
+{
+	s->burst_since_ms = clock_monotonic_ms();
+	s->burst_leads = 0;
+}
+
+/* Takes the free writer. A caller that comes back at once goes on with its burst: other processes
+ * had no more of a chance than behind a line of callers. */
+static void store_lead_first(store *s, ticket *t)
+{
+	if (clock_monotonic_ms() > s->free_since_ms + 1)
+		store_burst_begin(s);
+	store_lead(s, t);
 }
 
 /* Hands the writer to the first in line, or to nobody. */
@@ -114,8 +134,10 @@ static void store_hand_on(store *s)
 
 	s->tenant = NULL;
 	s->held = t != NULL;
-	if (!t)
+	if (!t) {
+		s->free_since_ms = clock_monotonic_ms();
 		return;
+	}
 	store_line_remove(s, t, NULL);
 	store_lead(s, t);
 	store_ticket_set(t, TICKET_LEADS);
@@ -181,8 +203,7 @@ int32_t store_line_up(store *s, ticket *t, knocker_error *error)
 		store_line_append(s, t);
 		rc = store_line_wait(s, t, error);
 	} else {
-		s->burst_since_ms = clock_monotonic_ms();
-		store_lead(s, t);
+		store_lead_first(s, t);
 		pthread_mutex_unlock(&s->lock);
 		atomic_store(&t->state, TICKET_LEADS);
 	}
@@ -237,8 +258,9 @@ void store_pass(store *s)
 	const struct timespec pause = {0, 1000000};
 
 	if (clock_monotonic_ms() - s->burst_since_ms >= STORE_BURST_MS) {
-		nanosleep(&pause, NULL);
-		s->burst_since_ms = clock_monotonic_ms();
+		if (s->burst_leads < STORE_BURST_CHANCES)
+			nanosleep(&pause, NULL);
+		store_burst_begin(s);
 	}
 	pthread_mutex_lock(&s->lock);
 	store_hand_on(s);
@@ -263,7 +285,7 @@ bell *store_bell(store *s)
 
 /* ---- tenants ---- */
 
-void store_tenant_settle(store *s, store_tenant *t)
+void store_tenant_enter(store *s, store_tenant *t)
 {
 	pthread_mutex_lock(&s->lock);
 	t->evicted = false;
@@ -358,8 +380,7 @@ int32_t store_look(store *s, db **out, knocker_error *error)
 	*out = NULL;
 	pthread_mutex_lock(&s->lock);
 	if (!s->held) {
-		s->burst_since_ms = clock_monotonic_ms();
-		store_lead(s, &t);
+		store_lead_first(s, &t);
 		*out = s->writer;
 	}
 	pthread_mutex_unlock(&s->lock);

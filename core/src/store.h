@@ -59,7 +59,7 @@ typedef struct {
 	int64_t until_ms;
 	bool running, evicted;
 } store_tenant;
-void store_tenant_settle(store *s, store_tenant *t);                  /* after store_enter */
+void store_tenant_enter(store *s, store_tenant *t);                   /* after store_enter */
 bool store_tenant_begin(store *s, store_tenant *t);                   /* false: it was evicted */
 void store_tenant_end(store *s, store_tenant *t);                     /* after each begin */
 void store_tenant_until(store *s, store_tenant *t, int64_t until_ms); /* its lease was extended */

@@ -84,7 +84,7 @@ static int32_t work_enter(knocker_work *w, knocker_error *error)
 	rc = store_enter(w->store, "a handler", error);
 	if (rc < 0)
 		return rc;
-	store_tenant_settle(w->store, &w->tenant);
+	store_tenant_enter(w->store, &w->tenant);
 	w->open = true;
 	rc = db_synchronous(d, w->settle_full, &cause);
 	if (rc == 0)
@@ -100,8 +100,8 @@ static int32_t work_enter(knocker_work *w, knocker_error *error)
 
 /* After a statement of the handler's: where SQLite rolled back by itself nothing more may run,
  * least of all in autocommit. */
-static int32_t work_look(knocker_work *w, int32_t rc, const knocker_error *said,
-                         knocker_error *error)
+static int32_t work_after(knocker_work *w, int32_t rc, const knocker_error *said,
+                          knocker_error *error)
 {
 	knocker_error cause = *said;
 
@@ -125,7 +125,7 @@ int32_t work_run(knocker_work *w, const db_text_statement *statement, knocker_ro
 	if (rc < 0)
 		return rc;
 	rc = db_text_run(store_writer(w->store), statement, rows, changes, last_id, &said);
-	return work_look(w, rc, &said, error);
+	return work_after(w, rc, &said, error);
 }
 
 static int32_t work_store(knocker_work *w, receipt *r, knocker_rows **out, knocker_error *error)
@@ -162,7 +162,7 @@ int32_t work_receive(knocker_work *w, const knocker_request *request, bool inges
 	if (rc == 0)
 		rc = work_store(w, &r, out, &said);
 	receipt_free(&r);
-	rc = work_look(w, rc, &said, error);
+	rc = work_after(w, rc, &said, error);
 	if (rc < 0) {
 		knocker_rows_free(*out);
 		*out = NULL;
@@ -274,7 +274,7 @@ int32_t work_extend(knocker_work *w, int64_t lease_ms, knocker_error *error)
 	rc = job_extend(store_writer(w->store), w->job_id, w->claim, until_ms, &said);
 	if (rc == 0)
 		store_tenant_until(w->store, &w->tenant, clock_monotonic_ms() + lease_ms);
-	return work_look(w, rc, &said, error);
+	return work_after(w, rc, &said, error);
 }
 
 /* ---- ending ---- */

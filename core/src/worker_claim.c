@@ -50,7 +50,7 @@ static int32_t worker_scope_paused(worker_scope *scope, db *d, knocker_error *er
 	return rc < 0 ? rc : 0;
 }
 
-/* Reads a JSON array of names; each in turn is `element`, NULL at the end. */
+/* Parses a JSON array of names and checks each. The caller frees it. */
 static int32_t worker_names(const char *what, knocker_bytes text, json **parsed,
                             knocker_error *error)
 {
