@@ -127,7 +127,7 @@ static void actor_open(soak_app *app, const char *path, uint64_t seed)
 {
 	knocker_open_options o = {.size = sizeof o,
 	                          .path = soak_text(path),
-	                          .visibility_ms = 1500,
+	                          .visibility_ms = 600,
 	                          .backoff_base_ms = 50,
 	                          .backoff_cap_ms = 400,
 	                          .orphan_rows = 300,

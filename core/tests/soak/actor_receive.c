@@ -129,9 +129,9 @@ static void answer_one(soak_thread *t, const char *door, const sent *s, int32_t 
 /* Workers keep up: this is a storm of deaths, not a flood. */
 static void receive_pause(soak_thread *t)
 {
-	soak_sleep_ms(soak_below(t, 4));
+	soak_sleep_ms(soak_below(t, 16));
 	if (soak_below(t, 32) == 0)
-		while (soak_backlog(t->app) > 3000)
+		while (soak_backlog(t->app) > 500)
 			soak_sleep_ms(50);
 }
 
@@ -204,7 +204,7 @@ void *receive_many_at_once(void *thread)
 				journal_failure(t->app, "receive_many", (int32_t)error.code, &error);
 		}
 		knocker_rows_free(rows);
-		soak_sleep_ms(soak_below(t, 60));
+		soak_sleep_ms(soak_below(t, 150));
 		receive_pause(t);
 	}
 }

@@ -27,7 +27,7 @@ static const struct {
 	{20, KNOCKER_RETRY_AFTER, true, 0, 0}, {10, KNOCKER_IGNORED, true, 0, 0},
 	{15, KNOCKER_DEAD, true, 0, 0},        {15, 0, true, 0, 0},
 	{40, KNOCKER_HANDLED, true, 30, 0},    {40, KNOCKER_HANDLED, true, 0, 20},
-	{2, KNOCKER_HANDLED, true, 2000, 0}, /* longer than its lease */
+	{3, KNOCKER_HANDLED, true, 1200, 0}, /* longer than its lease, at times */
 };
 
 static int32_t effect_write(soak_thread *t, knocker_work *work, const knocker_rows *event, bool bad,
