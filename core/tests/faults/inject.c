@@ -23,9 +23,9 @@ typedef struct {
 
 static injection inject;
 
-static const char *const fault_names[FAULT_KINDS] = {"memory", "sqlite", "crypto", "write",
-                                                     "sync",   "full",   "read",   "short",
-                                                     "lock",   "busy",   "open"};
+static const char *const fault_names[FAULT_KINDS] = {"memory", "crypto", "write", "sync",
+                                                     "full",   "read",   "short", "lock",
+                                                     "busy",   "open",   "sqlite"};
 
 static const vfs_fault fault_vfs[FAULT_KINDS] = {
 	[FAULT_WRITE] = VFS_FAIL_WRITE, [FAULT_SYNC] = VFS_FAIL_SYNC,   [FAULT_FULL] = VFS_FULL,

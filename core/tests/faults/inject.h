@@ -10,7 +10,6 @@
 
 typedef enum {
 	FAULT_MEMORY,
-	FAULT_SQLITE,
 	FAULT_CRYPTO,
 	FAULT_WRITE,
 	FAULT_SYNC,
@@ -20,6 +19,7 @@ typedef enum {
 	FAULT_LOCK,
 	FAULT_BUSY,
 	FAULT_OPEN,
+	FAULT_SQLITE, /* its allocations: last, since they are the most */
 	FAULT_KINDS
 } fault_kind;
 

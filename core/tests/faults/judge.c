@@ -83,6 +83,9 @@ static const struct {
      "count(*), coalesce(sum(coalesce(length(body), 0) + length(cast(headers as blob))), 0) "
      "from _knocker_delivery d where d.endpoint_id = e.id and d.event_id is null)",
      "an endpoint miscounts its orphans"},
+	{"select count(*) from _knocker_delivery where json_type(headers) is not 'object' "
+     "or json_type(coalesce(query, '{}')) is not 'object'",
+     "a delivery's headers or query are cut off"},
 	{"select count(*) from pragma_foreign_key_check", "a foreign key leads nowhere"},
 };
 

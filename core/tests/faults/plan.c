@@ -146,8 +146,8 @@ static void plan_line_add(plan *p, arena *a, size_t at, fault_kind kind, bool fo
 void plan_write(plan *p, arena *a)
 {
 	p->lines = arena_take(a, PLAN_LINES * sizeof *p->lines);
-	for (size_t at = 0; at < p->count; at++) {
-		for (int kind = 0; kind < FAULT_KINDS; kind++) {
+	for (int kind = 0; kind < FAULT_KINDS; kind++) {
+		for (size_t at = 0; at < p->count; at++) {
 			if (!p->wish->forever)
 				plan_line_add(p, a, at, (fault_kind)kind, false);
 			if (!p->wish->once)
