@@ -279,7 +279,7 @@ static int receive_many(knocker *k, int count, bool (*bad)(int), bool *good)
 {
 	knocker_request requests[16];
 	const knocker_request *all[16];
-	char keys[16][8];
+	char keys[16][16];
 	knocker_rows *rows;
 	int i, answered = 0;
 
