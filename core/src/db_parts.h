@@ -17,7 +17,7 @@ struct db {
 	sqlite3 *handle;
 	sqlite3_stmt *kept[STATEMENT_COUNT];
 	sqlite3_stmt *texts[DB_TEXTS];
-	int32_t text_next; /* which of them gives way */
+	int32_t text_next;   /* which of them gives way */
 	bool adopted;        /* the owner's connection: nothing is kept, nothing is set */
 	bool guarded;        /* an application's statement is being compiled or run */
 	const char *refusal; /* what the authorizer said no to */
