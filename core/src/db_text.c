@@ -144,7 +144,7 @@ static bool db_text_may_stay(const db *d, sqlite3_stmt *statement, knocker_bytes
 
 static void db_text_end(db *d, sqlite3_stmt *statement, knocker_bytes sql, bool well)
 {
-	sqlite3_stmt **slot = &d->texts[d->text_next];
+	int i;
 
 	if (!well || !db_text_may_stay(d, statement, sql)) {
 		sqlite3_finalize(statement);
@@ -152,9 +152,14 @@ static void db_text_end(db *d, sqlite3_stmt *statement, knocker_bytes sql, bool 
 	}
 	sqlite3_reset(statement);
 	sqlite3_clear_bindings(statement);
-	sqlite3_finalize(*slot);
-	*slot = statement;
-	d->text_next = (d->text_next + 1) % DB_TEXTS;
+	for (i = 0; i < DB_TEXTS && d->texts[i]; i++)
+		;
+	if (i == DB_TEXTS) {
+		i = d->text_next;
+		d->text_next = (i + 1) % DB_TEXTS;
+	}
+	sqlite3_finalize(d->texts[i]);
+	d->texts[i] = statement;
 }
 
 /* Compiles exactly one statement. */
