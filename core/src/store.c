@@ -19,7 +19,7 @@
 #define STORE_LOOK_MS 5 /* how often an overdue tenant in a statement is looked at */
 /* So long one process may keep the writer to itself before it lets others in for a moment. Others
  * knock once a millisecond, and commits that follow one another leave the door open for some
- * microseconds: so many of them in that time are chance enough, fewer are none. */
+ * microseconds: a caller that comes and goes so often in that time leaves them chance enough. */
 #define STORE_BURST_MS 20
 #define STORE_BURST_CHANCES 40
 
@@ -34,7 +34,7 @@ struct store {
 	bool held;
 	const char *holder; /* who holds the writer */
 	int64_t held_since_ms, free_since_ms;
-	int64_t burst_since_ms, burst_leads;
+	int64_t burst_since_ms, burst_chances;
 	store_tenant *tenant; /* who keeps it over many calls */
 	db *idle[STORE_READERS];
 	int32_t idle_count, reader_count;
@@ -109,13 +109,12 @@ static void store_lead(store *s, ticket *t)
 	s->held = true;
 	s->holder = t->who;
 	s->held_since_ms = clock_monotonic_ms();
-	s->burst_leads++;
 }
 
 static void store_burst_begin(store *s)
 {
 	s->burst_since_ms = clock_monotonic_ms();
-	s->burst_leads = 0;
+	s->burst_chances = 0;
 }
 
 /* Takes the free writer. A caller that comes back at once goes on with its burst: other processes
@@ -136,6 +135,7 @@ static void store_hand_on(store *s)
 	s->held = t != NULL;
 	if (!t) {
 		s->free_since_ms = clock_monotonic_ms();
+		s->burst_chances++;
 		return;
 	}
 	store_line_remove(s, t, NULL);
@@ -258,7 +258,7 @@ void store_pass(store *s)
 	const struct timespec pause = {0, 1000000};
 
 	if (clock_monotonic_ms() - s->burst_since_ms >= STORE_BURST_MS) {
-		if (s->burst_leads < STORE_BURST_CHANCES)
+		if (s->burst_chances < STORE_BURST_CHANCES)
 			nanosleep(&pause, NULL);
 		store_burst_begin(s);
 	}
