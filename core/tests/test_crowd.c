@@ -32,6 +32,32 @@ static knocker_work *begin_any(knocker *k)
 	return w;
 }
 
+/* ---- nap(ms): an application's function that takes its time ---- */
+
+static void nap(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	(void)argc;
+	sleep_ms(sqlite3_value_int64(argv[0]));
+	sqlite3_result_int(context, 1);
+}
+
+static int nap_equip(sqlite3 *handle, char **message, const void *api)
+{
+	(void)message;
+	(void)api;
+	return sqlite3_create_function(handle, "nap", 1, SQLITE_UTF8, NULL, nap, NULL, NULL);
+}
+
+static void nap_everywhere(void)
+{
+	union {
+		int (*takes_handle)(sqlite3 *, char **, const void *);
+		void (*takes_nothing)(void);
+	} entry = {.takes_handle = nap_equip};
+
+	sqlite3_auto_extension(entry.takes_nothing);
+}
+
 /* ---- handlers that keep the writer ---- */
 
 static void handler_in_the_way(void)
@@ -191,78 +217,162 @@ static void storm(void)
 
 /* ---- processes, and turns ---- */
 
-#define HAMMER_MS 1000
-
+/* One process of several that hammer one file; shared with its parent. */
 typedef struct {
+	knocker *k;
+	int threads;
+	int64_t body_len, ms;
 	_Atomic int64_t received, failed, slowest_us;
 } hammering;
 
-static hammering *of_each; /* of four processes, shared */
+static hammering *hammerings;
 
 static void *hammer_by_thread(void *context)
 {
-	hammering *mine = context;
-	static knocker *_Atomic shared;
-	static _Atomic int number;
-	knocker *k = shared;
-	int64_t end_us = now_us() + HAMMER_MS * 1000LL, took_us;
+	static char body[2];
+	hammering *h = context;
+	int64_t end_us = now_us() + h->ms * 1000, began, took_us;
 
-	if (!mine) /* the first call of a process opens */
-		return shared = open_with(file.path, NULL);
-	while (now_us() < end_us) {
-		char key[60];
-		int64_t began = now_us();
-
-		snprintf(key, sizeof key, "p%d-%d", (int)getpid(), number++);
-		if (ingest(k, "a", key) > 0)
-			mine->received++;
+	while ((began = now_us()) < end_us) {
+		if (ingest_bytes(h->k, "a", NULL, (knocker_bytes){body, h->body_len}, NULL) > 0)
+			h->received++;
 		else
-			mine->failed++;
+			h->failed++;
 		took_us = now_us() - began;
-		if (took_us > mine->slowest_us)
-			mine->slowest_us = took_us;
+		if (took_us > h->slowest_us)
+			h->slowest_us = took_us;
 	}
 	return NULL;
 }
 
 static int hammer(void *context)
 {
-	pthread_t threads[4];
-	knocker *k = hammer_by_thread(NULL);
+	hammering *h = context;
+	pthread_t threads[THREADS];
 	int i;
 
-	for (i = 0; i < 4; i++)
-		pthread_create(&threads[i], NULL, hammer_by_thread, context);
-	for (i = 0; i < 4; i++)
+	h->k = open_with(file.path, NULL);
+	for (i = 0; i < h->threads; i++)
+		pthread_create(&threads[i], NULL, hammer_by_thread, h);
+	for (i = 0; i < h->threads; i++)
 		pthread_join(threads[i], NULL);
-	return knocker_close(k, NULL);
+	return knocker_close(h->k, NULL);
 }
 
-/* A process that waits while another's threads follow one another is passed over by SQLite. */
-static void four_processes(void)
+/* Sums up in `all`; the least that a process received is returned. */
+static int64_t hammer_together(int count, hammering *all)
 {
-	int64_t received = 0, failed = 0, slowest_us = 0, least = INT64_MAX;
+	int64_t least = INT64_MAX;
 	pid_t pids[4];
 	int i;
 
-	knocker_close(fresh(NULL), NULL);
-	of_each = shared_memory(4 * sizeof *of_each);
-	for (i = 0; i < 4; i++)
-		pids[i] = child_start(hammer, &of_each[i]);
-	for (i = 0; i < 4; i++) {
-		failed += child_end(pids[i]) != 0;
-		failed += of_each[i].failed;
-		received += of_each[i].received;
-		if (of_each[i].received < least)
-			least = of_each[i].received;
-		if (of_each[i].slowest_us > slowest_us)
-			slowest_us = of_each[i].slowest_us;
+	for (i = 0; i < count; i++)
+		pids[i] = child_start(hammer, &hammerings[i]);
+	for (i = 0; i < count; i++) {
+		const hammering *h = &hammerings[i];
+
+		all->failed += child_end(pids[i]) != 0;
+		all->failed += h->failed;
+		all->received += h->received;
+		if (h->received < least)
+			least = h->received;
+		if (h->slowest_us > all->slowest_us)
+			all->slowest_us = h->slowest_us;
 	}
-	printf("crowd: four processes received %lld, the least of them %lld, the slowest in %lld ms\n",
-	       (long long)received, (long long)least, (long long)slowest_us / 1000);
-	CHECK(failed == 0, "of four processes that hammer one file none fails");
-	CHECK(least > received / 50, "and none starves");
-	CHECK(ask("select count(*) from _knocker_job") == received, "and every receipt is there");
+	printf("crowd: %d processes received %lld, the least of them %lld, the slowest in %lld ms\n",
+	       count, (long long)all->received, (long long)least, (long long)all->slowest_us / 1000);
+	return least;
+}
+
+/* SQLite's own back-off passes over whoever waited longest. */
+static void four_processes(void)
+{
+	int round, i;
+
+	for (round = 0; round < 2; round++) {
+		hammering all = {0};
+
+		knocker_close(fresh(NULL), NULL);
+		for (i = 0; i < 4; i++)
+			hammerings[i] = (hammering){.threads = 4, .body_len = 2, .ms = 500};
+		CHECK(hammer_together(4, &all) > all.received / 100 && all.slowest_us < 2000000,
+		      "of four processes that hammer one file none starves");
+		CHECK(all.failed == 0, "and none fails");
+		CHECK(ask("select count(*) from _knocker_job") == all.received,
+		      "and every receipt is there");
+	}
+}
+
+/* Receipts that take 3 ms each, and in one process the next is always ready when a commit ends: the
+ * file is free for some microseconds at a time, and for a millisecond where that process pauses. */
+static void a_busy_process(void)
+{
+	hammering all = {0};
+	int64_t of_many, of_one;
+
+	knocker_close(fresh(NULL), NULL);
+	raw_do(file.path, "create trigger slow after insert on _knocker_delivery begin "
+	                  "select nap(3); end");
+	hammerings[0] = (hammering){.threads = 4, .body_len = 2, .ms = 2000};
+	hammerings[1] = (hammering){.threads = 1, .body_len = 2, .ms = 2000};
+	hammer_together(2, &all);
+	of_many = hammerings[0].received;
+	of_one = hammerings[1].received;
+	CHECK(all.failed == 0, "a process of one thread does not fail beside one of many");
+	CHECK(of_one > all.received / 12, "and is let in by it");
+	CHECK(of_many > all.received / 12, "nor does one of one thread keep out one of many");
+}
+
+static int hog_knocks(void *context, int count)
+{
+	const struct timespec moment = {.tv_nsec = 20000};
+
+	(void)context;
+	nanosleep(&moment, NULL);
+	return count < 1000000;
+}
+
+/* A connection without our manners, which gives the file free for moments only. */
+static void *hog(void *context)
+{
+	_Atomic int *commits = context;
+	sqlite3 *h = raw_open(file.path);
+
+	sqlite3_busy_handler(h, hog_knocks, NULL);
+	while (*commits >= 0) {
+		const struct timespec moment = {.tv_nsec = 200000};
+
+		sqlite3_exec(h, "begin immediate; insert into app values(nap(3)); commit", NULL, NULL,
+		             NULL);
+		++*commits;
+		nanosleep(&moment, NULL);
+	}
+	sqlite3_close(h);
+	return NULL;
+}
+
+static void a_hog(void)
+{
+	knocker *k = fresh(&(knocker_open_options){.busy_timeout_ms = 20000});
+	_Atomic int commits = 0;
+	pthread_t thread;
+	int i, missed = 0, worst = 0, before;
+
+	pthread_create(&thread, NULL, hog, &commits);
+	while (commits < 2)
+		sleep_ms(1);
+	for (i = 0; i < 40; i++) {
+		sleep_ms(2); /* it is the hog's turn */
+		before = commits;
+		CHECK(ingest(k, "a", NULL) > 0, "a receipt beside a hog is received");
+		missed += commits - before;
+		worst = commits - before > worst ? commits - before : worst;
+	}
+	commits = -1000000000;
+	pthread_join(thread, NULL);
+	printf("crowd: beside a hog 40 receipts let %d moments pass, one of them %d\n", missed, worst);
+	CHECK(missed < 40 * 25, "receipts find the moments at which the file is free");
+	knocker_close(k, NULL);
 }
 
 static void a_flood_delays_nobody(void)
@@ -294,7 +404,11 @@ static void a_flood_delays_nobody(void)
 int main(void)
 {
 	file_new(&file);
+	nap_everywhere();
+	hammerings = shared_memory(4 * sizeof *hammerings);
 	four_processes();
+	a_busy_process();
+	a_hog();
 	handler_in_the_way();
 	hung_handler_is_ended();
 	extended_handler_is_not();
