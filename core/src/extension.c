@@ -208,10 +208,15 @@ static int extension_attach(sqlite3 *handle, char **message)
 __attribute__((visibility("default"))) int sqlite3_knocker_init(sqlite3 *handle, char **message,
                                                                 const sqlite3_api_routines *api);
 
+/* SQLite would unload us with the last connection, and what is compiled once a process, the
+ * built-in schemes, would be lost and made anew with the next one. */
 int sqlite3_knocker_init(sqlite3 *handle, char **message, const sqlite3_api_routines *api)
 {
+	int rc;
+
 	SQLITE_EXTENSION_INIT2(api);
-	return extension_attach(handle, message);
+	rc = extension_attach(handle, message);
+	return rc == SQLITE_OK ? SQLITE_OK_LOAD_PERMANENTLY : rc;
 }
 
 #else

@@ -150,6 +150,29 @@ class Transactions(SqlCase):
         self.assertEqual("", run.stderr)
         self.assertIn('"queued":0', run.stdout)
 
+    def test_loading_it_for_each_connection_costs_no_memory(self) -> None:
+        script = """
+import os, sqlite3, sys
+
+def grown(times):
+    for _ in range(times):
+        connection = sqlite3.connect(":memory:")
+        connection.enable_load_extension(True)
+        connection.load_extension(sys.argv[1])
+        assert len(connection.execute("select * from knocker_providers").fetchall()) >= 8
+        connection.close()
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+print(-grown(20) + grown(200))
+"""
+        run = subprocess.run(
+            [sys.executable, "-c", script, os.path.abspath(EXTENSION)],
+            capture_output=True,
+            check=True,
+        )
+        self.assertLess(int(run.stdout), 4 * 1024 * 1024)
+
     def test_the_applications_own_pragmas_are_left_alone(self) -> None:
         self.sqlite.execute("pragma user_version = 7")
         self.sqlite.execute("pragma application_id = 8")
