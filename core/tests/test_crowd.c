@@ -107,6 +107,38 @@ static void hung_handler_is_ended(void)
 	CHECK(knocker_close(k, NULL) == 0, "the handle closes");
 }
 
+static void *receive_aside(void *k)
+{
+	return ingest(k, "a", "aside") > 0 ? k : NULL;
+}
+
+/* In the middle of a statement its connection is nobody else's: it is ended after that. */
+static void hung_in_a_statement(void)
+{
+	knocker *k = fresh(
+		&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL, .visibility_ms = 200});
+	knocker_error error = {0};
+	pthread_t thread;
+	knocker_work *w;
+	void *received;
+	int32_t rc;
+
+	ingest(k, "a", "one");
+	w = begin_any(k);
+	execute(w, "insert into app values('slow')", NULL);
+	pthread_create(&thread, NULL, receive_aside, k);
+	rc = execute(w, "insert into app select nap(600) from app", &error);
+	CHECK(rc == 0, "a statement that outlives the lease runs to its end");
+	pthread_join(thread, &received);
+	CHECK(received == k, "then the receipt that waited has its turn");
+	CHECK(execute(w, "insert into app values('late')", &error) == KNOCKER_LEASE_LOST &&
+	          settle(w, KNOCKER_HANDLED, &error) == KNOCKER_LEASE_LOST,
+	      "and the handler has lost its lease");
+	CHECK(ask("select count(*) from app") == 0 && ask("select count(*) from knocker_events") == 2,
+	      "with all that it wrote, and nothing else");
+	knocker_close(k, NULL);
+}
+
 static void extended_handler_is_not(void)
 {
 	knocker *k = fresh(&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL,
@@ -411,6 +443,7 @@ int main(void)
 	a_hog();
 	handler_in_the_way();
 	hung_handler_is_ended();
+	hung_in_a_statement();
 	extended_handler_is_not();
 	storm();
 	a_flood_delays_nobody();
