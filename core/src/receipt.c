@@ -225,7 +225,7 @@ static int32_t receipt_choose_scheme(receipt *r, db *reader, knocker_error *erro
 /* ---- verdict and ids ---- */
 
 /* The verdict of somebody else: the application's provider, or the trusted door. */
-static void receipt_take_verdict(receipt *r)
+static int32_t receipt_take_verdict(receipt *r, knocker_error *error)
 {
 	const knocker_request *q = r->request;
 	knocker_bytes why = q->verdict_error;
@@ -242,9 +242,11 @@ static void receipt_take_verdict(receipt *r)
 			why.len = LIMIT_ERROR_TEXT;
 		while (!bytes_utf8(why))
 			why.len--;
-		if (arena_copy(&r->memory, why, &copy) && copy.data)
-			r->verdict.error = copy.data;
+		if (!arena_copy(&r->memory, why, &copy))
+			return fail_memory(error);
+		r->verdict.error = copy.data;
 	}
+	return 0;
 }
 
 static knocker_bytes receipt_either(knocker_bytes a, knocker_bytes b)
@@ -307,10 +309,8 @@ static int32_t receipt_judge(inbox *in, receipt *r, knocker_error *error)
 	                          .body = q->body};
 
 	r->too_large = !r->ingest && in->max_body_bytes >= 0 && q->body.len > in->max_body_bytes;
-	if (r->ingest || r->by_application) {
-		receipt_take_verdict(r);
-		return 0;
-	}
+	if (r->ingest || r->by_application)
+		return receipt_take_verdict(r, error);
 	r->verdict = (scheme_verdict){.valid = true, .status = 204, .has_signature = true};
 	if (!r->scheme)
 		return 0;
