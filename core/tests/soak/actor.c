@@ -153,8 +153,9 @@ static void actor_open(soak_app *app, const char *path, uint64_t seed)
 
 static void actor_storm(soak_app *app, uint64_t seed)
 {
-	static void *(*const acts[])(void *) = {receive_one_by_one, receive_one_by_one,
-	                                        receive_many_at_once, work_jobs, operate};
+	static void *(*const acts[])(
+		void *) = {receive_one_by_one, receive_one_by_one, receive_many_at_once,
+	               work_jobs,          work_jobs,          operate};
 	static soak_thread threads[sizeof acts / sizeof *acts];
 	pthread_t id;
 	char byte;

@@ -117,25 +117,19 @@ class App:
 
     def receive(self) -> None:
         sent = Sent(self, random.randrange(12) == 0)
-        try:
-            self.answered("python", sent, self.inbox.receive("stripe", sent.body, sent.headers()))
-        except knocker.Error as error:
-            self.journal.failure("python", error)
+        self.answered("python", sent, self.inbox.receive("stripe", sent.body, sent.headers()))
         time.sleep(random.random() * 0.02)
         if random.randrange(32) == 0:
-            while self.backlog() > 500:
+            while self.backlog() > 1500:
                 time.sleep(0.05)
 
     def receive_many(self) -> None:
         many = [Sent(self, random.randrange(12) == 0) for _ in range(random.randint(1, 20))]
-        try:
-            requests: list[knocker.Request] = [
-                {"endpoint": "stripe", "body": sent.body, "headers": sent.headers()} for sent in many
-            ]
-            for sent, result in zip(many, self.inbox.receive_many(requests)):
-                self.answered("python_many", sent, result)
-        except knocker.Error as error:
-            self.journal.failure("python_many", error)
+        requests: list[knocker.Request] = [
+            {"endpoint": "stripe", "body": sent.body, "headers": sent.headers()} for sent in many
+        ]
+        for sent, result in zip(many, self.inbox.receive_many(requests)):
+            self.answered("python_many", sent, result)
         time.sleep(random.random() * 0.2)
 
     async def receive_async(self) -> None:
@@ -176,9 +170,9 @@ class App:
     def handle(self, event: knocker.Event, tx: knocker.Tx) -> None:
         chance = 1.0 if self.calm else random.random()
         bad = chance < 0.1
-        if 0.1 <= chance < 0.14:
+        if 0.1 <= chance < 0.11:
             time.sleep(random.random() * 0.03)
-        elif 0.14 <= chance < 0.143:
+        elif 0.11 <= chance < 0.111:
             time.sleep(random.random() * 1.2)  # longer than its lease, at times
         chain = event.endpoint == "stripe" and not self.calm and random.randrange(20) == 0
         nonce = f"inner-{self.number()}"
@@ -202,6 +196,10 @@ class App:
                 self.journal.failure("worker", error)
 
     # -- operating
+
+    def act_often(self) -> None:
+        for _ in range(random.randint(1, 10)):
+            self.act()
 
     def act(self) -> None:
         name = random.choice(["replay", "requeue", "replay_delivery"])
@@ -237,10 +235,7 @@ class App:
         self.inbox.prune_orphan_deliveries(older_than=now - 2, limit=50)
 
     def operate(self) -> None:
-        try:
-            random.choice([self.act, self.act, self.act, self.ignore, self.prune, self.inbox.stats])()
-        except knocker.Error as error:
-            self.journal.failure("operator", error)
+        random.choice([self.act_often, self.act_often, self.ignore, self.prune, self.inbox.stats])()
         time.sleep(random.random() * 0.06)
 
     # -- all of it
@@ -249,7 +244,10 @@ class App:
         def often(act: Callable[[], None]) -> Callable[[], None]:
             def run() -> None:
                 while True:
-                    act()
+                    try:
+                        act()
+                    except knocker.Error as error:
+                        self.journal.failure(act.__name__, error)
 
             return run
 
@@ -259,7 +257,10 @@ class App:
 
     def work_through(self) -> None:
         while self.backlog() > 0:
-            self.inbox.drain(self.name)
+            try:
+                self.inbox.drain(self.name)
+            except knocker.Busy as error:
+                self.journal.failure("drain", error)
             time.sleep(0.02)
         self.inbox.close()
 

@@ -129,9 +129,9 @@ static void answer_one(soak_thread *t, const char *door, const sent *s, int32_t 
 /* Workers keep up: this is a storm of deaths, not a flood. */
 static void receive_pause(soak_thread *t)
 {
-	soak_sleep_ms(soak_below(t, 16));
+	soak_sleep_ms(soak_below(t, 10));
 	if (soak_below(t, 32) == 0)
-		while (soak_backlog(t->app) > 500)
+		while (soak_backlog(t->app) > 1500)
 			soak_sleep_ms(50);
 }
 

@@ -26,8 +26,8 @@ static const struct {
 	{40, KNOCKER_FAILED, true, 0, 0},      {20, KNOCKER_FAILED, false, 0, 0},
 	{20, KNOCKER_RETRY_AFTER, true, 0, 0}, {10, KNOCKER_IGNORED, true, 0, 0},
 	{15, KNOCKER_DEAD, true, 0, 0},        {15, 0, true, 0, 0},
-	{40, KNOCKER_HANDLED, true, 30, 0},    {40, KNOCKER_HANDLED, true, 0, 20},
-	{3, KNOCKER_HANDLED, true, 1200, 0}, /* longer than its lease, at times */
+	{10, KNOCKER_HANDLED, true, 30, 0},    {10, KNOCKER_HANDLED, true, 0, 20},
+	{1, KNOCKER_HANDLED, true, 1200, 0}, /* longer than its lease, at times */
 };
 
 static int32_t effect_write(soak_thread *t, knocker_work *work, const knocker_rows *event, bool bad,
@@ -184,25 +184,31 @@ static bool operate_refused(int32_t rc)
 	       rc == KNOCKER_UNKNOWN_DELIVERY;
 }
 
-static void operate_on_event(soak_thread *t)
+static void operate_on_event(soak_thread *t, int64_t id)
 {
-	static const char *const statuses[] = {"handled", "handled", "dead", "failed", "ignored"};
 	static int32_t (*const acts[])(knocker *, int64_t, knocker_error *) = {knocker_replay,
 	                                                                       knocker_requeue};
 	static const char *const names[] = {"replay", "requeue"};
-	int64_t id = operate_pick(t, KNOCKER_EVENT, statuses[soak_below(t, 5)]);
 	size_t act = (size_t)soak_below(t, 2);
 	knocker_error error = {0};
 	int32_t rc;
 
-	if (id == 0)
-		return;
 	journal_line(t->app, "I %s %lld", names[act], (long long)id);
 	rc = acts[act](t->app->k, id, &error);
 	if (rc == 0 || operate_refused(rc))
 		journal_line(t->app, "%s %s %lld", rc == 0 ? "A" : "N", names[act], (long long)id);
 	else
 		journal_failure(t->app, names[act], rc, &error);
+}
+
+static void operate_on_events(soak_thread *t)
+{
+	static const char *const statuses[] = {"handled", "handled", "dead", "failed", "ignored"};
+	int64_t count = 1 + soak_below(t, 20), id;
+
+	while (count-- > 0)
+		if ((id = operate_pick(t, KNOCKER_EVENT, statuses[soak_below(t, 5)])) > 0)
+			operate_on_event(t, id);
 }
 
 static void operate_on_delivery(soak_thread *t)
@@ -280,7 +286,7 @@ static void operate_look(soak_thread *t)
 
 void *operate(void *thread)
 {
-	static void (*const acts[])(soak_thread *) = {operate_on_event,    operate_on_event,
+	static void (*const acts[])(soak_thread *) = {operate_on_events,   operate_on_events,
 	                                              operate_on_delivery, operate_ignore,
 	                                              operate_prune,       operate_look};
 	soak_thread *t = thread;
