@@ -68,11 +68,16 @@ static int db_busy(void *context, int count)
 	int64_t now = clock_monotonic_ms();
 
 	if (count == 0)
-		d->busy_since_ms = now;
+		d->busy_since_ms = d->patient_since_ms ? d->patient_since_ms : now;
 	if (now - d->busy_since_ms >= d->busy_timeout_ms)
 		return 0;
 	nanosleep(&nap, NULL);
 	return 1;
+}
+
+void db_patient_since(db *d, int64_t since_ms)
+{
+	d->patient_since_ms = since_ms;
 }
 
 /* ---- statements ---- */

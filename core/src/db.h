@@ -58,8 +58,10 @@ int32_t db_savepoint_release(db *d, knocker_error *error);
 void db_savepoint_rollback(db *d);
 bool db_foreign_keys_pending(db *d); /* a deferred foreign key does not hold */
 int32_t db_synchronous(db *d, bool full, knocker_error *error); /* outside a transaction */
-void db_checkpoint_if_due(db *d);                               /* what the WAL hook put off */
-int64_t db_changes_total(const db *d);                          /* rows written since open */
+/* Counts what its next user has waited already towards busy_timeout_ms. */
+void db_patient_since(db *d, int64_t since_ms);
+void db_checkpoint_if_due(db *d);      /* what the WAL hook put off */
+int64_t db_changes_total(const db *d); /* rows written since open */
 
 /* An application's statement, bound in order. It must be one statement; rows are collected, so that
  * none stays open. In `guarded` mode (a handler's transaction) transaction control, ATTACH, pragmas

@@ -25,6 +25,7 @@ struct db {
 	bool due_marked;
 	int32_t full; /* PRAGMA synchronous as last set here; -1: not yet */
 	int64_t busy_timeout_ms, busy_since_ms;
+	int64_t patient_since_ms; /* its user waits since then; 0: since SQLite first said busy */
 };
 
 /* Says a SQLite result in our words. */

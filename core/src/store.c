@@ -195,6 +195,7 @@ static int32_t store_line_wait(store *s, ticket *t, knocker_error *error)
 
 int32_t store_line_up(store *s, ticket *t, knocker_error *error)
 {
+	int64_t since_ms = clock_monotonic_ms();
 	int32_t rc = 0;
 
 	atomic_store(&t->state, TICKET_WAITING);
@@ -207,7 +208,10 @@ int32_t store_line_up(store *s, ticket *t, knocker_error *error)
 		pthread_mutex_unlock(&s->lock);
 		atomic_store(&t->state, TICKET_LEADS);
 	}
-	return rc < 0 ? rc : atomic_load(&t->state) == TICKET_LEADS;
+	if (rc < 0 || atomic_load(&t->state) != TICKET_LEADS)
+		return rc < 0 ? rc : 0;
+	db_patient_since(s->writer, since_ms);
+	return 1;
 }
 
 int32_t store_enter(store *s, const char *who, knocker_error *error)
