@@ -324,6 +324,56 @@ static void impatient_followers(void)
 	knocker_close(k, NULL);
 }
 
+/* nap(ms): an application's function that takes its time. */
+static void nap(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	(void)argc;
+	sleep_ms(sqlite3_value_int64(argv[0]));
+	sqlite3_result_int(context, 1);
+}
+
+static int nap_equip(sqlite3 *handle, char **message, const void *api)
+{
+	(void)message;
+	(void)api;
+	return sqlite3_create_function(handle, "nap", 1, SQLITE_UTF8, NULL, nap, NULL, NULL);
+}
+
+/* Followers whose patience ends after a leader took their receipts, which it stores slowly: they
+ * stay, since it reads what is theirs. */
+static void followers_that_were_taken(void)
+{
+	union {
+		int (*takes_handle)(sqlite3 *, char **, const void *);
+		void (*takes_nothing)(void);
+	} entry = {.takes_handle = nap_equip};
+	sender senders[THREADS];
+	int round, i, answered = 0, wrong = 0;
+	char sql[160];
+	knocker *k;
+
+	sqlite3_auto_extension(entry.takes_nothing);
+	k = fresh(&(knocker_open_options){.synchronous = KNOCKER_SYNC_NORMAL, .busy_timeout_ms = 70});
+	raw_do(file.path, "create trigger slow after insert on _knocker_delivery begin "
+	                  "select nap(8); end");
+	for (round = 0; round < 5; round++) {
+		for (i = 0; i < THREADS; i++)
+			senders[i] = (sender){.k = k, .number = round * THREADS + i};
+		run_as_one_batch(k, senders, THREADS, NULL);
+		for (i = 0; i < THREADS; i++) {
+			snprintf(sql, sizeof sql,
+			         "select count(*) from _knocker_delivery where dedupe_key = 'one-%d'",
+			         senders[i].number);
+			answered += senders[i].answered;
+			wrong += ask(sql) != senders[i].answered;
+		}
+	}
+	CHECK(wrong == 0, "who was taken along is answered, however long it takes");
+	CHECK(answered > 0, "and some were");
+	knocker_close(k, NULL);
+	sqlite3_reset_auto_extension();
+}
+
 int main(void)
 {
 	file_new(&file);
@@ -336,6 +386,7 @@ int main(void)
 	batch_on_a_failing_disk();
 	many_with_bad_ones();
 	impatient_followers();
+	followers_that_were_taken();
 	file_end(&file);
 	return check_end("group");
 }
