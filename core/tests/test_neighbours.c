@@ -430,7 +430,8 @@ int main(void)
 
 	lite_install();
 	vfs_install();
-	vfs.here = lite.here = true; /* the neighbours' own memory and writes are in order */
+	lite.here = true; /* the neighbours' own memory and writes are in order */
+	vfs.here = true;
 	equip_all();
 	file_new(&file);
 	for (i = 0; i < sizeof failures / sizeof *failures; i++) {
