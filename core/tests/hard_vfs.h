@@ -1,6 +1,7 @@
 /* A VFS between SQLite and the disk: it counts writes and syncs, or either, or reads, or locks, or
- * opens, and at the one that is asked for it kills the process, writes half, or fails. While `shadow` is set
- * it keeps beside each file what is durable and what was written since, for a power cut. */
+ * opens, and at the one that is asked for it kills the process, writes half, or fails. While
+ * `shadow` is set it keeps beside each file what is durable and what was written since, for a power
+ * cut. */
 #ifndef HARD_VFS_H
 #define HARD_VFS_H
 
