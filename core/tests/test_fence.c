@@ -406,6 +406,41 @@ static void restarts_cost_nothing(void)
 	knocker_close(k, NULL);
 }
 
+static int dies_in_a_handler(void *context)
+{
+	knocker *k = another(*(int64_t *)context);
+	held h;
+
+	if (claim_one(k, "w", &h) != 0)
+		return 1;
+	execute(begin(k, h), "insert into app values('x')", NULL);
+	return kill(getpid(), SIGKILL);
+}
+
+/* As three releases in a row do it, to an event that has one attempt. */
+static void kills_cost_no_attempts(void)
+{
+	knocker *k = fresh();
+	int64_t clock_ms = START_MS;
+	int i;
+
+	raw_do(file.path, "update _knocker_endpoint set max_attempts = 1");
+	ingest(k, "a", "one");
+	knocker_close(k, NULL);
+	for (i = 0; i < 3; i++, clock_ms += 61000)
+		CHECK(child_run(dies_in_a_handler, &clock_ms) == -SIGKILL, "a worker is killed");
+	CHECK(ask("select count(*) from app") == 0 &&
+	          ask("select count(*) from _knocker_attempt") == 0 &&
+	          ask("select attempt_count from knocker_events") == 0,
+	      "killed handlers leave no writes and no attempts");
+	k = another(clock_ms);
+	CHECK(handle_one(k, "w", "insert into app values('x')") > 0, "the next worker claims it");
+	CHECK(ask("select status = 'handled' and attempt_count = 1 from knocker_events") == 1 &&
+	          ask("select count(*) from app") == 1,
+	      "and handles it, at its first attempt, though it has but one");
+	knocker_close(k, NULL);
+}
+
 int main(void)
 {
 	const int32_t outcomes[] = {KNOCKER_HANDLED, KNOCKER_FAILED,  KNOCKER_RETRY_AFTER,
@@ -427,6 +462,7 @@ int main(void)
 	buried_alone(1u << 9, 1);
 	buried_alone(1u << 2 | 1u << 7, 2);
 	restarts_cost_nothing();
+	kills_cost_no_attempts();
 	file_end(&file);
 	return check_end("fence");
 }

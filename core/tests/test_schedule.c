@@ -126,6 +126,57 @@ static void an_interval_of_retention(void)
 	file_end(&f);
 }
 
+#define ASKERS 4
+#define INTERVALS 25
+
+/* One process of several that ask in each interval as it begins. */
+static int asks_in_every_interval(void *context)
+{
+	const test_file *f = context;
+	knocker_retention r = {.size = sizeof r, .interval_s = 60, .orphans_older_than_s = 1};
+	knocker *k = opened(f, 0, START_MS);
+	int i, pruned = 0;
+
+	for (i = 1; i <= INTERVALS; i++) {
+		knocker_rows *rows = NULL;
+		int32_t rc;
+
+		knocker_clock_set(k, START_MS + i * 60000, NULL);
+		rc = knocker_retain(k, &r, &rows, &said);
+		knocker_rows_free(rows);
+		if (rc < 0)
+			return 200;
+		pruned += rc == 0;
+	}
+	knocker_close(k, NULL);
+	return pruned;
+}
+
+static void intervals_of_many_processes(void)
+{
+	pid_t pids[ASKERS];
+	test_file f;
+	int i, status, pruned = 0;
+
+	file_new(&f);
+	knocker_close(opened(&f, 0, START_MS), NULL);
+	for (i = 0; i < ASKERS; i++)
+		pids[i] = child_start(asks_in_every_interval, &f);
+	for (i = 0; i < ASKERS; i++) {
+		status = child_end(pids[i]);
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) <= INTERVALS, "nobody who asks fails");
+		pruned += WEXITSTATUS(status);
+	}
+	/* Whoever is ahead takes an interval before the others come to it; none is taken twice. */
+	CHECK(pruned == raw_int(f.path, "select count(*) from knocker_prune_audits"),
+	      "each pass that was answered left its audit row");
+	CHECK(pruned == INTERVALS &&
+	          raw_int(f.path, "select count(distinct executed_at) from knocker_prune_audits") ==
+	              INTERVALS,
+	      "each interval is pruned once, however many processes ask");
+	file_end(&f);
+}
+
 static void a_descriptor_to_poll(void)
 {
 	knocker_claim_options c = {.size = sizeof c, .worker_id = T("w")};
@@ -143,7 +194,7 @@ static void a_descriptor_to_poll(void)
 	ready.fd = fd;
 	CHECK(poll(&ready, 1, 0) == 0, "after that the descriptor is quiet");
 	received(route, KNOCKER_VALID);
-	CHECK(poll(&ready, 1, 1000) == 1, "a receipt of another handle makes it readable");
+	CHECK(poll(&ready, 1, 5000) == 1, "a receipt of another handle makes it readable");
 	CHECK(knocker_wait(worker, &c, 0, &said) == 0, "then something is due");
 	knocker_close(worker, NULL);
 	knocker_close(route, NULL);
@@ -211,6 +262,7 @@ int main(void)
 {
 	a_handler_that_hangs();
 	an_interval_of_retention();
+	intervals_of_many_processes();
 	a_descriptor_to_poll();
 	autoload();
 	a_lease_is_renewed_for_its_own_worker();
