@@ -15,7 +15,10 @@ static _Atomic bool memory_forever;
 
 static bool memory_refused(void)
 {
-	atomic_fetch_add_explicit(&memory_seen, 1, memory_order_relaxed);
+	/* Not one step: where several threads allocate at once, the count is only about right. */
+	atomic_store_explicit(&memory_seen,
+	                      atomic_load_explicit(&memory_seen, memory_order_relaxed) + 1,
+	                      memory_order_relaxed);
 	if (atomic_load_explicit(&memory_countdown, memory_order_relaxed) < 0)
 		return false;
 	if (atomic_fetch_sub(&memory_countdown, 1) > 0)
@@ -119,28 +122,39 @@ void buffer_init(buffer *b, size_t max)
 	*b = (buffer){.max = max};
 }
 
+/* Room for `len` more bytes. */
+static bool buffer_grow(buffer *b, size_t len)
+{
+	size_t cap = b->cap ? b->cap * 2 : 256;
+	char *grown;
+
+	if (b->failed || len > b->max - b->len) {
+		b->failed = true;
+		return false;
+	}
+	if (b->len + len <= b->cap)
+		return true;
+	while (cap < b->len + len)
+		cap *= 2;
+	grown = memory_resize(b->data, cap);
+	b->failed = !grown;
+	if (!grown)
+		return false;
+	b->data = grown;
+	b->cap = cap;
+	return true;
+}
+
+void buffer_expect(buffer *b, size_t len)
+{
+	if (len <= b->max - b->len)
+		buffer_grow(b, len);
+}
+
 void buffer_add(buffer *b, const void *data, size_t len)
 {
-	if (b->failed || len == 0)
+	if (b->failed || len == 0 || !buffer_grow(b, len))
 		return;
-	if (len > b->max - b->len) {
-		b->failed = true;
-		return;
-	}
-	if (b->len + len > b->cap) {
-		size_t cap = b->cap ? b->cap * 2 : 256;
-		char *grown;
-
-		while (cap < b->len + len)
-			cap *= 2;
-		grown = memory_resize(b->data, cap);
-		if (!grown) {
-			b->failed = true;
-			return;
-		}
-		b->data = grown;
-		b->cap = cap;
-	}
 	memcpy(b->data + b->len, data, len);
 	b->len += len;
 }
@@ -325,10 +339,25 @@ knocker_bytes bytes_trim(knocker_bytes b)
 	return bytes_part(b, from, to);
 }
 
+/* Most texts are ASCII, which is asked eight bytes at a time. */
+static size_t bytes_ascii(const uint8_t *s, size_t n)
+{
+	size_t at;
+
+	for (at = 0; at + 8 <= n; at += 8) {
+		uint64_t word;
+
+		memcpy(&word, s + at, sizeof word);
+		if (word & 0x8080808080808080u)
+			break;
+	}
+	return at;
+}
+
 bool bytes_utf8(knocker_bytes b)
 {
 	const uint8_t *s = b.data;
-	size_t n = (size_t)b.len, at = 0;
+	size_t n = (size_t)b.len, at = bytes_ascii(s, n);
 
 	while (at < n) {
 		size_t len = utf8_length(s + at, n - at);

@@ -37,6 +37,8 @@ typedef struct {
 	bool failed;
 } buffer;
 void buffer_init(buffer *b, size_t max);
+/* About so much is to come: it grows at once. */
+void buffer_expect(buffer *b, size_t len);
 void buffer_add(buffer *b, const void *data, size_t len);
 void buffer_text(buffer *b, const char *text);
 void buffer_bytes(buffer *b, knocker_bytes bytes);

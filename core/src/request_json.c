@@ -154,6 +154,7 @@ int32_t request_headers_json(const scheme *s, const scheme_keys *keys, knocker_b
 	size_t at = 0, count = 0;
 	int32_t rc;
 
+	buffer_expect(out, (size_t)headers.len + (size_t)headers.len / 8 + 16);
 	while (request_header_next(headers, &at, &name, &value))
 		count++;
 	pairs = arena_get(&a, (count + 1) * sizeof *pairs);

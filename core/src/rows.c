@@ -59,21 +59,19 @@ int32_t rows_column(knocker_rows *rows, const char *name, knocker_error *error)
 
 static int32_t rows_columns(knocker_rows *rows, const char *names, knocker_error *error)
 {
-	int32_t rc = 0;
+	knocker_bytes copy;
+	char *at;
 
-	while (rc == 0 && *names) {
-		size_t len = strcspn(names, ",");
-		char name[64];
-
-		if (len >= sizeof name)
-			len = sizeof name - 1;
-		memcpy(name, names, len);
-		name[len] = '\0';
-		rc = rows_column(rows, name, error);
-		names += len;
-		names += strspn(names, ", ");
+	if (!arena_copy(&rows->memory, bytes_of(names), &copy))
+		return fail_memory(error);
+	for (at = (char *)(uintptr_t)copy.data; *at;) {
+		rows->names[rows->columns++] = at;
+		while (*at && *at != ',')
+			at++;
+		while (*at == ',' || *at == ' ')
+			*at++ = '\0';
 	}
-	return rc;
+	return 0;
 }
 
 int32_t rows_new(const char *names, knocker_rows **out, knocker_error *error)

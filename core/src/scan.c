@@ -21,6 +21,7 @@ typedef struct {
 	size_t count;
 	scan_value *values;
 	size_t depth;
+	bool escaped; /* the last string holds an escape */
 	scan_level levels[LIMIT_JSON_DEPTH];
 } scan_state;
 
@@ -78,25 +79,32 @@ static bool scan_escape(scan_state *s)
  * whole body. */
 static bool scan_string(scan_state *s)
 {
-	s->at++;
-	for (;;) {
-		while (s->end - s->at >= 8) {
-			size_t plain = scan_plain8(s->at);
+	const uint8_t *at = s->at + 1, *end = s->end;
 
-			s->at += plain;
+	s->escaped = false;
+	for (;;) {
+		while (end - at >= 8) {
+			size_t plain = scan_plain8(at);
+
+			at += plain;
 			if (plain < 8)
 				break;
 		}
-		if (s->at >= s->end || *s->at < 0x20)
+		s->at = at;
+		if (at >= end || *at < 0x20)
 			return false;
-		if (*s->at == '"') {
-			s->at++;
+		if (*at == '"') {
+			s->at = at + 1;
 			return true;
 		}
-		if (*s->at != '\\')
-			s->at++;
-		else if (!scan_escape(s))
+		if (*at != '\\') {
+			at++;
+			continue;
+		}
+		if (!scan_escape(s))
 			return false;
+		s->escaped = true;
+		at = s->at;
 	}
 }
 
@@ -145,15 +153,14 @@ static bool scan_word(scan_state *s, const char *word, size_t len)
  * void: the last name wins. */
 static uint64_t scan_match_name(scan_state *s, uint64_t leads, const uint8_t *from, size_t len)
 {
-	bool escaped = leads != 0 && memchr(from, '\\', len);
 	uint64_t left, matched = 0;
 
 	for (left = leads; left; left &= left - 1) {
 		size_t i = (size_t)__builtin_ctzll(left);
 		knocker_bytes step = s->paths[i].steps[s->depth - 1];
 
-		if (escaped ? !scan_name_escaped(from, from + len, step)
-		            : step.len != (int64_t)len || memcmp(step.data, from, len) != 0)
+		if (s->escaped ? !scan_name_escaped(from, from + len, step)
+		               : step.len != (int64_t)len || memcmp(step.data, from, len) != 0)
 			continue;
 		matched |= left & -left;
 		s->values[i] = (scan_value){0};
@@ -301,21 +308,6 @@ static bool scan_step(scan_state *s)
 	return scan_begin(s, paths);
 }
 
-/* Most bodies are ASCII, which is asked eight bytes at a time. */
-static bool scan_utf8(knocker_bytes body)
-{
-	const uint8_t *at = body.data, *end = at + body.len;
-	uint64_t word, seen = 0;
-
-	for (; end - at >= 8; at += 8) {
-		memcpy(&word, at, sizeof word);
-		seen |= word;
-	}
-	for (; at < end; at++)
-		seen |= *at;
-	return (seen & 0x8080808080808080u) == 0 || bytes_utf8(body);
-}
-
 bool scan_all(knocker_bytes body, const scan_path *paths, size_t count, scan_value *values)
 {
 	scan_state s;
@@ -335,7 +327,7 @@ bool scan_all(knocker_bytes body, const scan_path *paths, size_t count, scan_val
 	while (good && s.depth > 0)
 		good = scan_step(&s);
 	scan_blanks(&s);
-	if (good && s.at == s.end && scan_utf8(body))
+	if (good && s.at == s.end && bytes_utf8(body))
 		return true;
 	memset(values, 0, count * sizeof *values);
 	return false;

@@ -228,9 +228,11 @@ static int32_t keys_add(const scheme *s, scheme_keys *keys, size_t secret, size_
 		key->len = 20;
 		whole.len = 20;
 	}
-	if (crypto_hash(DIGEST_SHA256, &whole, 1, hash) != 32)
-		return fail_memory(error);
-	memcpy(key->hash, hash, sizeof key->hash);
+	if (rules->kind->id == KIND_TOKEN || rules->kind->id == KIND_BASIC) {
+		if (crypto_hash(DIGEST_SHA256, &whole, 1, hash) != 32)
+			return fail_memory(error);
+		memcpy(key->hash, hash, sizeof key->hash);
+	}
 	crypto_cleanse(hash, sizeof hash);
 	return keys_hmac_prepare(rules, key) ? 0 : fail_memory(error);
 }
@@ -382,12 +384,13 @@ void scheme_keys_free(scheme_keys *keys)
 		for (k = 0; k < DIGEST_KINDS; k++)
 			crypto_key_free(keys->keys[i].hmac[k]);
 		keys_wipe(keys->keys[i].bytes, keys->keys[i].len);
+		crypto_cleanse(&keys->keys[i], sizeof keys->keys[i]);
 	}
 	for (i = 0; i < keys->secret_count; i++)
 		keys_wipe(keys->secrets[i].bytes, keys->secrets[i].len);
 	for (i = 0; i < SCHEME_OPTIONS_MAX; i++)
 		keys_wipe(keys->options[i].text.bytes, keys->options[i].text.len);
-	keys_wipe((uint8_t *)keys, sizeof *keys);
+	memory_free(keys);
 }
 
 bool scheme_keys_have_secret(const scheme_keys *keys)

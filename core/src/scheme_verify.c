@@ -55,18 +55,22 @@ static bool verify_digest(scheme_reading *r, const scheme_alg *alg, digest *d)
 
 /* ---- vars and the window ---- */
 
+static const char *verify_var_says(scheme_reading *r, const scheme_var *var)
+{
+	return var->from.count ? scheme_source_says(r, &var->from.list[0]) : "";
+}
+
 static bool verify_var_read(scheme_reading *r, const scheme_var *var, knocker_bytes *out,
                             int64_t *time_s)
 {
 	static const char *const units[] = {"text", "number of seconds", "number of milliseconds",
 	                                    "RFC 3339 time", "RFC 3339 time or number of seconds"};
 	scheme_text read = scheme_sources_read(r, var->from);
-	const char *says = var->from.count ? scheme_source_says(r, &var->from.list[0]) : "";
 
 	if (read.ambiguous)
-		scheme_refuse(r, REFUSED_AMBIGUOUS, "different values of %s", says);
+		scheme_refuse(r, REFUSED_AMBIGUOUS, "different values of %s", verify_var_says(r, var));
 	else if (!bytes_given(read.text))
-		scheme_refuse(r, REFUSED_VAR, "%s is missing", says);
+		scheme_refuse(r, REFUSED_VAR, "%s is missing", verify_var_says(r, var));
 	else if (!codec_time(read.text, var->unit, time_s) || (var->number && !read.is_number))
 		scheme_refuse(r, REFUSED_VAR, "timestamp '%s' is not a %s", scheme_shown(r, read.text),
 		              units[var->unit]);

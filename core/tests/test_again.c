@@ -1,5 +1,5 @@
-/* A handler's statement that runs again does what it would do if it ran for the first time, whatever
- * happened to the schema in between. */
+/* A handler's statement that runs again does what it would do the first time, whatever happened to
+ * the schema in between. */
 #include "hard_file.h"
 
 static test_file file;
