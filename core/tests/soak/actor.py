@@ -231,6 +231,8 @@ class App:
 
     def prune(self) -> None:
         now = int(time.time())
+        if random.randrange(10) == 0:  # whatever is settled
+            self.inbox.prune_events(older_than=now + 1)
         self.inbox.prune_events(older_than=now - 4, limit=1000)
         self.inbox.prune_orphan_deliveries(older_than=now - 2, limit=50)
 

@@ -246,7 +246,7 @@ static void operate_ignore(soak_thread *t)
 		journal_failure(t->app, "ignore", rc, &error);
 }
 
-/* What is settled and some seconds old. */
+/* What is settled and some seconds old; now and then whatever is settled. */
 static void operate_prune(soak_thread *t)
 {
 	int64_t now_s = soak_now_ms() / 1000;
@@ -260,9 +260,13 @@ static void operate_prune(soak_thread *t)
 	knocker_error error = {0};
 	knocker_rows *rows = NULL;
 	int64_t which = soak_below(t, 3);
-	int32_t rc = which == 0   ? knocker_prune_events(t->app->k, &events, &rows, &error)
-	             : which == 1 ? knocker_prune_orphan_deliveries(t->app->k, &orphans, &rows, &error)
-	                          : knocker_retain(t->app->k, &both, &rows, &error);
+	int32_t rc;
+
+	if (soak_below(t, 10) == 0)
+		events = (knocker_prune){.size = sizeof events, .older_than_s = now_s + 1};
+	rc = which == 0   ? knocker_prune_events(t->app->k, &events, &rows, &error)
+	     : which == 1 ? knocker_prune_orphan_deliveries(t->app->k, &orphans, &rows, &error)
+	                  : knocker_retain(t->app->k, &both, &rows, &error);
 
 	knocker_rows_free(rows);
 	if (rc < 0)

@@ -16,10 +16,10 @@ from laws import CALM, LAWS, Law
 APPLICATION = """
 create table effect(event_id integer not null, key text, nonce text not null, bad integer, chain integer);
 create table purchase(key text not null);
-create table gone_event(id, status, due_ms, before_id);
-create table gone_delivery(id, endpoint_id, event_id, key);
-create table gone_attempt(job_id, outcome);
-create table done_again(job_id, was);
+create table gone_event(id integer not null, status text, due_ms integer, before_id integer);
+create table gone_delivery(id integer not null, endpoint_id integer, event_id integer, key text);
+create table gone_attempt(job_id integer, outcome text);
+create table done_again(job_id integer, was text);
 create trigger soak_job after delete on _knocker_job begin
 	insert into gone_event values(old.id, old.status, old.due_ms, (select max(id) from _knocker_delivery));
 end;
@@ -41,6 +41,7 @@ create table refused(delivery_id integer);
 create table act(word text, event_id integer);
 create table trouble(sentence text);
 create index answered_event on answered(event_id);
+create index act_event on act(event_id);
 """
 
 # What is in the file, and what was.
@@ -61,6 +62,10 @@ create temp table attempt_ever as
 create temp table again_ever as select job_id, was from done_again;
 create temp table effect as select * from file.effect;
 create temp table purchase as select * from file.purchase;
+create index attempt_ever_job on attempt_ever(job_id);
+create index again_ever_job on again_ever(job_id);
+create index effect_event on effect(event_id);
+create index effect_nonce on effect(nonce);
 """
 
 STATS = """

@@ -90,21 +90,16 @@ LAWS = [
     Law(
         "doubled",
         "an event has an effect for each run that was recorded as handled",
-        """select e.id from event_ever e
-        left join (select event_id, count(*) as n from effect where not bad group by event_id) f on f.event_id = e.id
-        left join (select job_id, count(*) as n from attempt_ever where outcome = 'handled' group by job_id) a
-            on a.job_id = e.id
-        where coalesce(f.n, 0) <> coalesce(a.n, 0)""",
+        """select id from event_ever e where (select count(*) from effect where event_id = e.id and not bad)
+        <> (select count(*) from attempt_ever where job_id = e.id and outcome = 'handled')""",
         "insert into effect select * from effect where rowid = (select max(rowid) from effect)",
     ),
     Law(
         "doubled",
         "it was handled once, and once more after each time that a handled event was done again",
-        """select e.id from event_ever e
-        left join (select job_id, count(*) as n from attempt_ever where outcome = 'handled' group by job_id) a
-            on a.job_id = e.id
-        left join (select job_id, total(was = 'handled') as n from again_ever group by job_id) g on g.job_id = e.id
-        where coalesce(a.n, 0) <> coalesce(g.n, 0) + (e.status = 'handled')""",
+        """select id from event_ever e
+        where (select count(*) from attempt_ever where job_id = e.id and outcome = 'handled')
+        <> (select count(*) from again_ever where job_id = e.id and was = 'handled') + (e.status = 'handled')""",
         """insert into attempt_ever select id, 'handled', 0
         from event_ever where id = (select max(id) from event_ever)""",
     ),
@@ -131,18 +126,15 @@ LAWS = [
     Law(
         "lost",
         "an event is done again when that was answered",
-        """select event_id from (select event_id, count(*) as n from act where word = 'A' group by event_id) a
-        left join (select job_id, count(*) as n from again_ever group by job_id) g on g.job_id = a.event_id
-        where a.n > coalesce(g.n, 0)""",
+        """select event_id from act where word = 'A' group by event_id
+        having count(*) > (select count(*) from again_ever where job_id = event_id)""",
         "delete from again_ever where job_id = (select max(event_id) from act where word = 'A')",
     ),
     Law(
         "doubled",
         "an event is done again only when somebody asks",
-        """select g.job_id from (select job_id, count(*) as n from again_ever group by job_id) g
-        left join (select event_id, sum(word = 'I') - sum(word = 'N') as n from act group by event_id) a
-            on a.event_id = g.job_id
-        where g.n > coalesce(a.n, 0)""",
+        """select job_id from again_ever group by job_id
+        having count(*) > (select total(word = 'I') - total(word = 'N') from act where event_id = job_id)""",
         "insert into again_ever select id, 'handled' from event_ever where id = (select max(id) from event_ever)",
     ),
     # -- what is written together

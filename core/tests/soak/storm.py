@@ -3,10 +3,10 @@
     storm.py --seconds N [--seed N] --actor build/tests/soak_actor [--folder FOLDER] [--processes N]
 
 One application is killed by SIGKILL every 50 to 500 ms and started again, now and then all of them at once. Every half
-minute all are killed, and a copy of the file is judged as it was left; then the storm goes on, at times on the copy, at
-times after a calm in which the queue is worked through and everything is pruned. At the end the queue is worked through
-and judged once more. The last line is `kills: N, receipts: N, lost: N, doubled: N`. What the judge found wrong is said
-before, with the folder, which is kept then.
+minute all are killed, and a copy of the file is judged as it was left; then the storm goes on, in turn after a calm in
+which the queue is worked through and all that is settled is pruned, with the copy, and as if nothing had happened. At
+the end the queue is worked through and judged once more. The last line is `kills: N, receipts: N, lost: N, doubled: N`.
+What the judge found wrong is said before, with the folder, which is kept then.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import knocker
 from judge import APPLICATION, Judge, Verdict
 
 PAUSE_S = 30  # from one judgement to the next
+LAST_S = 10  # without a pause, so that there is something to judge at the end
 CALM_S = 120  # the longest that a queue may take to be worked through
 ENDINGS = ("", "-wal")  # of a database, as a crash leaves it; -shm is made anew from these
 
@@ -51,7 +52,7 @@ class Storm:
         self.places = [Application(commands[i % 2], f"{'cp'[i % 2]}{i}") for i in range(options.processes)]
         (folder / "journals").mkdir(parents=True)
         self.judge = Judge(folder)
-        self.kills = 0
+        self.kills = self.pauses = 0
         self.died: list[str] = []  # applications that nobody killed
         self.began = time.monotonic()
         self._prepare()
@@ -150,19 +151,17 @@ class Storm:
         self.end_all()
         copy = self.copy("copy.db")
         verdict = self.judge.judge(copy, calm=False)
-        turn = self.chance.randrange(3)
-        if turn == 0 and not verdict.sentences:
+        then = ("and worked through and pruned", "and the storm goes on with the copy", "")[self.pauses % 3]
+        self.pauses += 1
+        if "pruned" in then and not verdict.sentences:
             self.calm()
             self.prune_all()
-        elif turn == 1 and not verdict.sentences:
+        elif "copy" in then and not verdict.sentences:
             for ending in (*ENDINGS, "-shm"):
                 Path(f"{self.file}{ending}").unlink(missing_ok=True)
                 if os.path.exists(f"{copy}{ending}"):
                     os.rename(f"{copy}{ending}", f"{self.file}{ending}")
-        self.say(
-            f"judged as it was left: {len(verdict.sentences)} laws broken"
-            + (", worked through and pruned" * (turn == 0))
-        )
+        self.say(f"judged as it was left, {len(verdict.sentences)} laws broken {then}".rstrip())
         return verdict
 
     def blow(self, seconds: float) -> Verdict:
@@ -179,7 +178,7 @@ class Storm:
                 place = self.chance.choice(self.places)
                 self.end(place)
                 self.start(place)
-            if now >= next_pause:
+            if next_pause <= now < self.began + seconds - LAST_S:
                 verdict = self.pause()
                 if verdict.sentences:
                     return verdict
