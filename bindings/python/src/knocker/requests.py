@@ -227,7 +227,26 @@ def header_pairs(headers: Headers) -> list[tuple[str, str | bytes]]:
     return pairs
 
 
+def _plain_lines(headers: Mapping[str, Any] | list[tuple[str, str]]) -> bytes | None:
+    """The lines of ASCII texts, at once. None: there are others, or one is no header."""
+    try:
+        pairs = list(headers.items()) if isinstance(headers, Mapping) else headers
+        names = [name for name, _ in pairs]
+        text = "\n".join([name + ": " + value for name, value in pairs])
+        named = all(names) and ":" not in "".join(names)
+    except (TypeError, ValueError):
+        return None
+    if not named or not text.isascii() or "\r" in text:
+        return None
+    if text.count("\n") != len(pairs) - 1:
+        return None
+    return text.encode("ascii") + b"\n"
+
+
 def header_lines(headers: Headers) -> bytes:
+    plain = _plain_lines(headers) if isinstance(headers, (Mapping, list)) else None
+    if plain is not None:
+        return plain
     lines = []
     for name, value in header_pairs(headers):
         line = _header_bytes("name", name) + b": " + _header_bytes(name, value)
