@@ -182,6 +182,120 @@ print(-grown(20) + grown(200))
         )
 
 
+class Rollbacks(SqlCase):
+    """What fails leaves nothing of itself and everything of its owner's, unless SQLite rolls back all of it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.sqlite.execute("pragma journal_mode = wal")
+        self.sqlite.execute("create table app(x)")
+        self.sqlite.execute(
+            "create table single(x unique on conflict rollback)",
+        )
+        self.sqlite.execute("insert into single values (1)")
+
+    def spoil(self, action: str) -> None:
+        """What the application's schema does when an event is queued: after the delivery is stored."""
+        self.sqlite.execute(
+            f"create trigger spoil after insert on _knocker_job begin {action}; end"
+        )
+
+    def stored(self) -> Any:
+        """As another connection sees it: what is committed."""
+        other = sqlite3.connect(self.path)
+        row = other.execute(
+            "select (select count(*) from app), (select count(*) from knocker_deliveries),"
+            " (select count(*) from knocker_events)"
+        ).fetchone()
+        other.close()
+        return row
+
+    def test_a_failure_after_a_write_undoes_only_itself(self) -> None:
+        self.spoil("select raise(abort, 'spoiled')")
+        self.sqlite.execute("begin immediate")
+        self.sqlite.execute("insert into app values (1)")
+        with self.assertRaisesRegex(sqlite3.Error, "spoiled"):
+            self.receive()
+        self.assertTrue(self.sqlite.in_transaction)
+        self.sqlite.execute("commit")
+        self.assertEqual((1, 0, 0), self.stored())
+
+    def test_a_failure_of_its_own_transaction_leaves_none_open(self) -> None:
+        for action in (
+            "select raise(abort, 'spoiled')",
+            "select raise(fail, 'spoiled')",
+            "select raise(rollback, 'spoiled')",
+            "insert into single values (1)",
+        ):
+            with self.subTest(action=action):
+                self.spoil(action)
+                with self.assertRaises(sqlite3.Error):
+                    self.receive()
+                self.assertFalse(self.sqlite.in_transaction)
+                self.assertEqual((0, 0, 0), self.stored())
+                self.sqlite.execute("drop trigger spoil")
+        self.receive()
+        self.assertEqual((0, 1, 1), self.stored())
+
+    def test_a_rollback_of_the_owners_transaction_is_said(self) -> None:
+        for action in (
+            "select raise(rollback, 'spoiled')",
+            "insert into single values (1)",
+        ):
+            with self.subTest(action=action):
+                self.spoil(action)
+                self.sqlite.execute("begin immediate")
+                self.sqlite.execute("insert into app values (1)")
+                with self.assertRaisesRegex(sqlite3.Error, "whole transaction back"):
+                    self.receive()
+                self.assertFalse(self.sqlite.in_transaction)
+                self.assertEqual((0, 0, 0), self.stored())
+                self.sqlite.execute("drop trigger spoil")
+
+    def test_an_interrupt_leaves_nothing(self) -> None:
+        self.spoil(
+            "insert into app with n(i) as (select 1 union all select i + 1 from n where i < 100000) select i from n"
+        )
+        for begin in ("", "begin immediate"):
+            with self.subTest(begin=begin):
+                self.sqlite.execute(begin or "select 1")
+                self.sqlite.set_progress_handler(lambda: 1, 50_000)
+                with self.assertRaisesRegex(sqlite3.Error, "interrupt"):
+                    self.receive()
+                self.sqlite.set_progress_handler(None, 0)
+                self.assertFalse(self.sqlite.in_transaction)
+                self.assertEqual((0, 0, 0), self.stored())
+
+    def test_a_half_read_returning_is_refused_by_name(self) -> None:
+        for begin in ("", "begin immediate"):
+            with self.subTest(begin=begin):
+                self.sqlite.execute(begin or "select 1")
+                half = self.sqlite.execute(
+                    "insert into app values (1), (2) returning x"
+                )
+                half.fetchone()
+                with self.assertRaisesRegex(sqlite3.Error, "under way"):
+                    self.receive()
+                half.close()
+                self.receive()
+                if begin:
+                    self.sqlite.execute("rollback")
+                    self.assertEqual((2, 1, 1), self.stored())
+                else:
+                    self.assertFalse(self.sqlite.in_transaction)
+                    self.assertEqual((2, 1, 1), self.stored())
+
+    def test_an_open_cursor_hinders_no_commit(self) -> None:
+        self.sqlite.execute("insert into app values (1), (2)")
+        cursor = self.sqlite.execute("select x from app")
+        self.assertEqual((1,), cursor.fetchone())
+        self.receive()
+        self.assertEqual((2, 1, 1), self.stored())
+        self.assertEqual((2,), cursor.fetchone())
+        cursor.close()
+        self.assertFalse(self.sqlite.in_transaction)
+
+
 class DirectOnly(SqlCase):
     INGEST = "knocker_ingest('provider', 'POST', '{}', 'x', null, 1, null, null, null, null, null, null, null)"
 
