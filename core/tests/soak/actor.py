@@ -1,5 +1,5 @@
-"""An application in Python of the storm, through the public package: the same as the one in C, and what only Python has:
-`receive_async`, and connections of its own with the SQL door.
+"""An application in Python of the storm, through the public package: the same as the one in C, and what only Python
+has: `receive_async`, and connections of its own with the SQL door.
 
     actor.py FILE JOURNAL NAME SEED [calm]
 

@@ -1,4 +1,5 @@
-"""The laws of the storm. Each is a query that must find nothing, beside the damage by which it is shown to find something.
+"""The laws of the storm. Each is a query that must find nothing, beside the damage by which it is shown to find
+something.
 
 What they read: `answered`, `refused`, `act`, `trouble` are the journals; `event_ever`, `delivery_ever`, `attempt_ever`,
 `again_ever` are what is in the file with what was pruned from it; `_knocker_*` and the application's own `effect` and
@@ -43,7 +44,8 @@ LAWS = [
     Law(
         "lost",
         "what is gone was pruned or pushed out, and that was counted",
-        """select 'events' where (select total(events) from _knocker_prune_audit) <> (select total(gone) from event_ever)
+        """select 'events' where (select total(events) from _knocker_prune_audit)
+            <> (select total(gone) from event_ever)
         union all select 'deliveries' where (select total(deliveries) from _knocker_prune_audit)
             + (select total(orphans_dropped) from _knocker_endpoint) <> (select total(gone) from delivery_ever)
         union all select 'attempts' where (select total(attempts) from _knocker_prune_audit)
@@ -193,7 +195,8 @@ LAWS = [
         and (json_extract(cast(body as text), '$.id') is not dedupe_key
             or length(json_extract(cast(body as text), '$.pad')) is not json_extract(cast(body as text), '$.n'))""",
         """update _knocker_delivery set body = cast(replace(body, 'xx', 'x') as blob)
-        where id = (select max(id) from _knocker_delivery where event_id is not null and provider_event_id is not null)""",
+        where id = (select max(id) from _knocker_delivery
+            where event_id is not null and provider_event_id is not null)""",
     ),
     # -- rows have their partners
     Law(

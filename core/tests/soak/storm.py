@@ -151,17 +151,19 @@ class Storm:
         self.end_all()
         copy = self.copy("copy.db")
         verdict = self.judge.judge(copy, calm=False)
-        then = ("and worked through and pruned", "and the storm goes on with the copy", "")[self.pauses % 3]
+        if verdict.sentences:
+            return verdict
+        then = (", and worked through and pruned", ", and the storm goes on with the copy", "")[self.pauses % 3]
         self.pauses += 1
-        if "pruned" in then and not verdict.sentences:
+        if "pruned" in then:
             self.calm()
             self.prune_all()
-        elif "copy" in then and not verdict.sentences:
+        elif "copy" in then:
             for ending in (*ENDINGS, "-shm"):
                 Path(f"{self.file}{ending}").unlink(missing_ok=True)
                 if os.path.exists(f"{copy}{ending}"):
                     os.rename(f"{copy}{ending}", f"{self.file}{ending}")
-        self.say(f"judged as it was left, {len(verdict.sentences)} laws broken {then}".rstrip())
+        self.say(f"judged as it was left: no law is broken{then}")
         return verdict
 
     def blow(self, seconds: float) -> Verdict:
@@ -215,16 +217,15 @@ class Storm:
     def tell(self, verdict: Verdict) -> bool:
         words = self.judge.words
         self.say(f"acts: {words['A']} of {words['I']}, leases lost: {words['L']}, busy: {words['B']}")
+        if said := (self.folder / "errors.txt").read_text(errors="replace"):
+            self.died.append(f"on stderr an application said: {said[:500]}")
         for sentence in [*self.died[:20], *verdict.sentences]:
             print(f"storm: {sentence}")
         good = not self.died and not verdict.sentences and self.judge.receipts > 0
         if not good:
             print(f"storm: seed {self.seed}; file, journals and what was said on stderr: {self.folder}")
-        counts = verdict.counts
-        print(
-            f"kills: {self.kills}, receipts: {self.judge.receipts}, lost: {counts['lost']}, doubled: {counts['doubled']}",
-            flush=True,
-        )
+        lost, doubled = verdict.counts["lost"], verdict.counts["doubled"]
+        print(f"kills: {self.kills}, receipts: {self.judge.receipts}, lost: {lost}, doubled: {doubled}", flush=True)
         return good
 
 
