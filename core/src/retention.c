@@ -1,12 +1,14 @@
 /* Pruning: what is finished and old goes, with what hangs on it, in one transaction, and every call
  * leaves an audit row. No id that was deleted is ever used again. */
+#include <stdio.h>
 #include <string.h>
 
 #include "error.h"
 #include "json.h"
 #include "operator.h"
 
-#define PRUNE_ROUND 1000 /* ids read at a time */
+#define PRUNE_ROUND 1000           /* ids read at a time */
+#define PRUNE_CLOCKS_APART_S 86400 /* between processes; more is a clock that was wrong */
 
 typedef struct {
 	bool handled, ignored;
@@ -241,16 +243,22 @@ static int32_t prune_interval_check(const knocker_retention *r, knocker_error *e
 	return rc == 0 ? inbox_range_check("orphans_limit", r->orphans_limit, 0, INT64_MAX, error) : rc;
 }
 
-/* Whoever comes first in an interval notes its beginning; the others see that and are done. */
-static int32_t prune_interval_take(db *d, int64_t begin_s, knocker_error *error)
+/* Whoever comes first in an interval notes its beginning; the others see that and are done. An
+ * hourly policy and a daily one do not take each other's turn, and a beginning that lies further
+ * ahead than another clock could be was noted by a clock that has been mended since. */
+static int32_t prune_interval_take(db *d, int64_t begin_s, int64_t interval_s, knocker_error *error)
 {
-	knocker_bytes key = bytes_of("retention");
+	char name[40];
+	knocker_bytes key;
 	int64_t last_s;
-	int32_t rc = db_int_of(d, STMT_meta_get, VALUES(TEXT(key)), -1, &last_s, error);
+	int32_t rc;
 
+	snprintf(name, sizeof name, "retention every %lld s", (long long)interval_s);
+	key = bytes_of(name);
+	rc = db_int_of(d, STMT_meta_get, VALUES(TEXT(key)), -1, &last_s, error);
 	if (rc < 0)
 		return rc;
-	if (last_s >= begin_s)
+	if (last_s >= begin_s && last_s <= begin_s + interval_s + PRUNE_CLOCKS_APART_S)
 		return 1;
 	return db_run(d, STMT_meta_set, VALUES(TEXT(key), INT(begin_s)), NULL, error);
 }
@@ -271,7 +279,7 @@ int32_t prune_interval(inbox *in, db *d, const knocker_retention *r, prune_count
 		return rc;
 	begin_s = now_s - now_s % r->interval_s;
 	*next_s = begin_s + r->interval_s;
-	rc = prune_interval_take(d, begin_s, error);
+	rc = prune_interval_take(d, begin_s, r->interval_s, error);
 	if (rc == 0 && r->event_older_than_s > 0)
 		rc = prune_events(in, d, &of_events, events, error);
 	if (rc == 0 && r->orphans_older_than_s > 0)

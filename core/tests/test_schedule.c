@@ -126,6 +126,42 @@ static void an_interval_of_retention(void)
 	file_end(&f);
 }
 
+static int32_t retains(knocker *k, int64_t interval_s, int64_t at_s)
+{
+	knocker_retention r = {.size = sizeof r, .interval_s = interval_s, .orphans_older_than_s = 60};
+	knocker_rows *rows = NULL;
+	int32_t rc;
+
+	knocker_clock_set(k, at_s * 1000, NULL);
+	rc = knocker_retain(k, &r, &rows, &said);
+	knocker_rows_free(rows);
+	return rc;
+}
+
+static void policies_and_clocks(void)
+{
+	const int64_t day_s = 86400, start_s = (START_MS / 1000 / day_s + 1) * day_s;
+	int64_t at_s, hourly = 0, daily = 0;
+	test_file f;
+	knocker *k;
+
+	file_new(&f);
+	k = opened(&f, 0, START_MS);
+	for (at_s = start_s; at_s < start_s + 2 * day_s; at_s += 900) {
+		hourly += retains(k, 3600, at_s) == 0;
+		daily += retains(k, day_s, at_s) == 0;
+	}
+	CHECK(hourly == 48, "an hourly policy runs in each hour");
+	CHECK(daily == 2, "a daily one beside it on each day");
+	CHECK(retains(k, 3600, at_s + 3600) == 0 && retains(k, 3600, at_s + 3599) == 1,
+	      "a clock that is a little behind does not prune the hour again");
+	CHECK(retains(k, 3600, at_s + 1000 * day_s) == 0 && retains(k, 3600, at_s + 7200) == 0,
+	      "a clock that was years ahead, and is mended, stops no later pass");
+	CHECK(retains(k, 3600, at_s + 7200) == 1, "which is made once");
+	knocker_close(k, NULL);
+	file_end(&f);
+}
+
 #define ASKERS 4
 #define INTERVALS 25
 
@@ -262,6 +298,7 @@ int main(void)
 {
 	a_handler_that_hangs();
 	an_interval_of_retention();
+	policies_and_clocks();
 	intervals_of_many_processes();
 	a_descriptor_to_poll();
 	autoload();
