@@ -257,6 +257,28 @@ static void half_read_results(void)
 	knocker_close(k, NULL);
 }
 
+/* A result over the limit is given up in the middle, by us: the statement must not stay open. */
+static void half_read_by_the_core(int32_t outcome)
+{
+	knocker *k = fresh(NULL);
+	knocker_rows *rows = NULL;
+	knocker_error error = {0};
+	knocker_work *w;
+
+	ingest(k, "a", "one");
+	w = begin(k);
+	CHECK(knocker_query(w,
+	                    T("insert into app values(1), (2), (3), (4) returning zeroblob(30000000)"),
+	                    NULL, 0, &rows, &error) == KNOCKER_INVALID_ARGUMENT &&
+	          !rows && strstr(error.text, "the result is over"),
+	      "a RETURNING over the limit is an error");
+	CHECK(execute(w, "insert into app values(5)", &error) == 0, "the transaction goes on");
+	CHECK(settle(w, outcome, &error) == 0, "and ends as its handler says");
+	CHECK(ask("select count(*) from app where x = 5") == (outcome == KNOCKER_HANDLED),
+	      "with its writes or without");
+	CHECK(ingest(k, "a", "two") > 0 && knocker_close(k, NULL) == 0, "and the handle works on");
+}
+
 /* ---- the disk ---- */
 
 /* A handler that goes on whatever it is told and ends as handled: what counts is what is in the
@@ -372,12 +394,15 @@ int main(void)
 {
 	file_new(&file);
 	vfs_install();
+	vfs.hurried = true;
 	rolled_back_by_sqlite();
 	refused_statements();
 	allowed_statements();
 	several_statements();
 	deferred_foreign_key();
 	half_read_results();
+	half_read_by_the_core(KNOCKER_HANDLED);
+	half_read_by_the_core(KNOCKER_FAILED);
 	full_disk();
 	failing_disk(VFS_FAIL, false);
 	failing_disk(VFS_FAIL, true);
