@@ -88,7 +88,8 @@ static int32_t extension_run(call *c, const extension_entry *entry, knocker_erro
 		rc = schema_check(c->x->d, error);
 	if (rc < 0)
 		return rc;
-	c->x->ready = c->x->ready || !bootstraps;
+	/* What the owner's transaction has made it may still take back. */
+	c->x->ready = c->x->ready || (!bootstraps && !db_in_transaction(c->x->d));
 	return entry->mode == CALL_READ ? entry->run(c, error) : extension_write(c, entry, error);
 }
 

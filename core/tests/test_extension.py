@@ -615,6 +615,18 @@ class Arguments(SqlCase):
         with self.assertRaisesRegex(sqlite3.Error, r"knocker_bootstrap\(\)"):
             fresh.execute("select knocker_stats()")
 
+    def test_a_bootstrap_that_was_rolled_back_is_none(self) -> None:
+        self.sqlite.close()
+        self.path = os.path.join(self.folder.name, "other.db")
+        self.sqlite = connect(self.path)
+        self.sqlite.execute("begin")
+        self.call("knocker_bootstrap")
+        self.call("knocker_endpoint_upsert", "x", None, None, 1)
+        self.sqlite.execute("rollback")
+        self.fails("storage", "call knocker_bootstrap()", "knocker_stats")
+        self.call("knocker_bootstrap")
+        self.assertEqual(0, self.one("select count(*) from knocker_endpoints"))
+
     def test_a_newer_schema_is_refused(self) -> None:
         self.sqlite.execute("update _knocker_meta set value = 99 where key = 'schema'")
         other = connect(self.path)
