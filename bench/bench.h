@@ -49,6 +49,18 @@ void inbox_close(knocker *k);
  * seconds from the start of the first to the end of the last. */
 double run_threads(int32_t count, void (*body)(void *argument, int32_t index), void *argument);
 
+/* So many of something a second, and the processor time of this process for each. */
+typedef struct {
+	double per_s, cpu_us;
+} bench_rate;
+
+typedef struct {
+	int64_t wall_ns, cpu_ns;
+} bench_meter;
+
+bench_meter meter_start(void);
+bench_rate meter_end(bench_meter m, int64_t count);
+
 double median(const double *values, int32_t count);
 
 /* ---- figures.c ---- */
@@ -78,11 +90,11 @@ void pool_random(void *bytes, size_t size);
 
 /* ---- the groups ---- */
 
-double bare_rate(const char *path, bool full, int64_t slice_ms);
-double receive_rate(knocker *k, int32_t threads, request_pool *pool, int64_t slice_ms);
+bench_rate bare_rate(const char *path, bool full, int64_t slice_ms);
+bench_rate receive_rate(knocker *k, int32_t threads, request_pool *pool, int64_t slice_ms);
 void receive_prefill(knocker *k, request_pool *pool, int64_t count);
 /* Works for so long, or until so many were handled (0: no such end). */
-double work_rate(knocker *k, int64_t slice_ms, int64_t count);
+bench_rate work_rate(knocker *k, int64_t slice_ms, int64_t count);
 void work_table(const char *path); /* what the handlers of work_rate write to */
 
 void bench_ratios(const bench_plan *plan);    /* receive_*, work, work_normal */

@@ -34,6 +34,10 @@ static const figure figures[] = {
 	{"bytes_per_receipt", "bytes", 0, 0, true, "in the file, beyond the body"},
 	{"bare_full", "/s", 0, 0, false, "bare inserts, FULL"},
 	{"bare_normal", "/s", 0, 0, false, "bare inserts, NORMAL"},
+	{"bare_cpu_us", "us", 0, 0, true, "processor time of a bare insert, NORMAL"},
+	{"receive_1_cpu_us", "us", 0, 0, true, "of a receipt, 1 caller, NORMAL"},
+	{"receive_16_cpu_us", "us", 0, 0, true, "of a receipt, 16 threads, NORMAL"},
+	{"work_cpu_us", "us", 0, 0, true, "of an event that a worker handles"},
 	{"verify_us", "us", 0, 0, true, "verify and extract"},
 };
 

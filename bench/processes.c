@@ -175,7 +175,7 @@ static void wake_measure(const bench_plan *plan, child *worker, int32_t count, d
 
 static void bench_wake(const bench_plan *plan)
 {
-	int32_t count = plan->quick ? 300 : 1000, i;
+	int32_t count = plan->quick ? 200 : 1000, i;
 	double *ms = need((size_t)count * sizeof *ms);
 	const char *path = path_of(plan, "wake.db");
 
@@ -200,7 +200,7 @@ static void bench_wake(const bench_plan *plan)
 /* ---- fairness ---- */
 
 #define FAIR_SLICES 6 /* who waits for long is seen in a long run only */
-#define SLOW_SLICES 4 /* a handler sleeps several times */
+#define SLOW_SLICES 3 /* a handler sleeps several times */
 
 typedef struct {
 	int64_t count, slowest_ns;
@@ -315,7 +315,7 @@ static void slow_thread(void *argument, int32_t index)
 		slow_handler(run);
 		return;
 	}
-	run->rate = receive_rate(run->k, 1, run->pool, run->slice_ms);
+	run->rate = receive_rate(run->k, 1, run->pool, run->slice_ms).per_s;
 	atomic_store(&run->ends, true);
 }
 

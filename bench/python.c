@@ -65,7 +65,7 @@ static double python_c_rate(const bench_plan *plan, request_pool *pool)
 
 	pool_fill(pool, pool->capacity);
 	settle_disk(plan);
-	rate = receive_rate(k, 1, pool, plan->slice_ms);
+	rate = receive_rate(k, 1, pool, plan->slice_ms).per_s;
 	inbox_close(k);
 	file_remove(path);
 	return rate;

@@ -17,13 +17,15 @@ static void bare_say(sqlite3 *db, const char *sql)
 		die("%s: %s", sql, error ? error : "");
 }
 
-double bare_rate(const char *path, bool full, int64_t slice_ms)
+bench_rate bare_rate(const char *path, bool full, int64_t slice_ms)
 {
 	char body[BENCH_BODY];
 	sqlite3_stmt *insert = NULL;
 	sqlite3 *db = NULL;
-	int64_t start, end, count = 0;
+	int64_t count = 0;
 	request_pool pool;
+	bench_meter meter;
+	bench_rate rate;
 
 	pool_new(&pool, 1);
 	pool_fill(&pool, 1);
@@ -38,7 +40,7 @@ double bare_rate(const char *path, bool full, int64_t slice_ms)
 	if (sqlite3_prepare_v3(db, "insert into t(body) values(?)", -1, SQLITE_PREPARE_PERSISTENT,
 	                       &insert, NULL) != SQLITE_OK)
 		die("bare: %s", sqlite3_errmsg(db));
-	start = now_ns();
+	meter = meter_start();
 	do {
 		memcpy(body, &count, sizeof count);
 		sqlite3_bind_blob(insert, 1, body, BENCH_BODY, SQLITE_STATIC);
@@ -46,12 +48,12 @@ double bare_rate(const char *path, bool full, int64_t slice_ms)
 			die("bare: %s", sqlite3_errmsg(db));
 		sqlite3_reset(insert);
 		count++;
-		end = now_ns();
-	} while (end - start < slice_ms * 1000000);
+	} while (now_ns() - meter.wall_ns < slice_ms * 1000000);
+	rate = meter_end(meter, count);
 	sqlite3_finalize(insert);
 	sqlite3_close(db);
 	file_remove(path);
-	return (double)count * 1e9 / (double)(end - start);
+	return rate;
 }
 
 /* ---- receiving ---- */
@@ -94,14 +96,18 @@ static void receive_thread(void *argument, int32_t index)
 	atomic_fetch_add(&run->received, count);
 }
 
-double receive_rate(knocker *k, int32_t threads, request_pool *pool, int64_t slice_ms)
+bench_rate receive_rate(knocker *k, int32_t threads, request_pool *pool, int64_t slice_ms)
 {
 	receive_run run = {.k = k, .pool = pool};
+	bench_meter meter = meter_start();
+	bench_rate rate;
 	double seconds;
 
-	run.until_ns = now_ns() + slice_ms * 1000000;
+	run.until_ns = meter.wall_ns + slice_ms * 1000000;
 	seconds = run_threads(threads, receive_thread, &run);
-	return (double)run.received / seconds;
+	rate = meter_end(meter, run.received);
+	rate.per_s = (double)run.received / seconds; /* without the making of the threads */
+	return rate;
 }
 
 static int64_t receive_many(knocker *k, request_pool *pool, int32_t size)
@@ -120,15 +126,16 @@ static int64_t receive_many(knocker *k, request_pool *pool, int32_t size)
 	return count;
 }
 
-static double receive_many_rate(knocker *k, request_pool *pool, int64_t slice_ms)
+static bench_rate receive_many_rate(knocker *k, request_pool *pool, int64_t slice_ms)
 {
-	int64_t start = now_ns(), count = 0, more;
+	bench_meter meter = meter_start();
+	int64_t count = 0, more;
 
 	do {
 		more = receive_many(k, pool, 64);
 		count += more;
-	} while (more == 64 && now_ns() - start < slice_ms * 1000000);
-	return (double)count * 1e9 / (double)(now_ns() - start);
+	} while (more == 64 && now_ns() - meter.wall_ns < slice_ms * 1000000);
+	return meter_end(meter, count);
 }
 
 void receive_prefill(knocker *k, request_pool *pool, int64_t count)
@@ -184,13 +191,14 @@ void work_table(const char *path)
 	sqlite3_close(db);
 }
 
-double work_rate(knocker *k, int64_t slice_ms, int64_t count)
+bench_rate work_rate(knocker *k, int64_t slice_ms, int64_t count)
 {
 	knocker_claim_options o = {.size = sizeof o, .worker_id = text("bench")};
-	int64_t start = now_ns(), done = 0;
+	bench_meter meter = meter_start();
 	knocker_error error = {0};
+	int64_t done = 0;
 
-	while (now_ns() - start < slice_ms * 1000000 && (count == 0 || done < count)) {
+	while (now_ns() - meter.wall_ns < slice_ms * 1000000 && (count == 0 || done < count)) {
 		knocker_rows *jobs = NULL;
 		int32_t rc = knocker_claim(k, &o, &jobs, &error);
 
@@ -203,7 +211,7 @@ double work_rate(knocker *k, int64_t slice_ms, int64_t count)
 	}
 	if (done == 0)
 		die("there was nothing to work on");
-	return (double)done * 1e9 / (double)(now_ns() - start);
+	return meter_end(meter, done);
 }
 
 /* ---- the rounds ---- */
@@ -215,27 +223,27 @@ typedef struct {
 	double bare; /* what bare inserts just did */
 } ratio_round;
 
-static double ratio_bare(const ratio_round *r)
+static bench_rate ratio_bare(const ratio_round *r)
 {
 	return bare_rate(path_of(r->plan, "bare.db"), r->full, r->plan->slice_ms / 2);
 }
 
 /* Over the bare inserts right before and right after it: what else the machine does, and the disk
  * most of all, changes within a second. */
-static void ratio_add(ratio_round *r, const char *name, double rate)
+static void ratio_add(ratio_round *r, const char *name, bench_rate rate)
 {
 	double before = r->bare;
 
-	r->bare = ratio_bare(r);
-	figure_add(name, rate / ((before + r->bare) / 2));
+	r->bare = ratio_bare(r).per_s;
+	figure_add(name, rate.per_s / ((before + r->bare) / 2));
 }
 
 /* `threads` 0: 64 requests a call. */
-static double ratio_receive(const ratio_round *r, int32_t threads)
+static bench_rate ratio_receive(const ratio_round *r, int32_t threads)
 {
 	const char *path = path_of(r->plan, "receive.db");
 	knocker *k = inbox_new(path, r->full ? KNOCKER_SYNC_FULL : KNOCKER_SYNC_NORMAL);
-	double rate;
+	bench_rate rate;
 
 	pool_fill(r->pool, r->pool->capacity);
 	rate = threads > 0 ? receive_rate(k, threads, r->pool, r->plan->slice_ms)
@@ -246,11 +254,11 @@ static double ratio_receive(const ratio_round *r, int32_t threads)
 }
 
 /* A worker with the settings that a handle has by itself. */
-static double ratio_work(const ratio_round *r)
+static bench_rate ratio_work(const ratio_round *r)
 {
 	const char *path = path_of(r->plan, "work.db");
 	knocker *k = inbox_new(path, KNOCKER_SYNC_FULL);
-	double rate;
+	bench_rate rate;
 
 	work_table(path);
 	receive_prefill(k, r->pool, 30 * r->plan->slice_ms);
@@ -265,7 +273,7 @@ static void ratio_round_full(const bench_plan *plan, request_pool *pool)
 	ratio_round r = {.plan = plan, .pool = pool, .full = true};
 
 	settle_disk(plan);
-	r.bare = ratio_bare(&r);
+	r.bare = ratio_bare(&r).per_s;
 	figure_add("bare_full", r.bare);
 	ratio_add(&r, "receive_full_1", ratio_receive(&r, 1));
 	ratio_add(&r, "receive_full_16", ratio_receive(&r, 16));
@@ -273,16 +281,27 @@ static void ratio_round_full(const bench_plan *plan, request_pool *pool)
 	ratio_add(&r, "work", ratio_work(&r));
 }
 
+/* Here the processor is what is short, so that its time is told, too: it depends less on what else
+ * the machine does. */
 static void ratio_round_normal(const bench_plan *plan, request_pool *pool)
 {
 	ratio_round r = {.plan = plan, .pool = pool};
+	bench_rate one, many, work, bare;
 
 	settle_disk(plan);
-	r.bare = ratio_bare(&r);
-	figure_add("bare_normal", r.bare);
-	ratio_add(&r, "receive_normal_1", ratio_receive(&r, 1));
-	ratio_add(&r, "receive_normal_16", ratio_receive(&r, 16));
-	ratio_add(&r, "work_normal", ratio_work(&r));
+	bare = ratio_bare(&r);
+	r.bare = bare.per_s;
+	one = ratio_receive(&r, 1);
+	ratio_add(&r, "receive_normal_1", one);
+	many = ratio_receive(&r, 16);
+	ratio_add(&r, "receive_normal_16", many);
+	work = ratio_work(&r);
+	ratio_add(&r, "work_normal", work);
+	figure_add("bare_normal", bare.per_s);
+	figure_add("bare_cpu_us", bare.cpu_us);
+	figure_add("receive_1_cpu_us", one.cpu_us);
+	figure_add("receive_16_cpu_us", many.cpu_us);
+	figure_add("work_cpu_us", work.cpu_us);
 }
 
 void bench_ratios(const bench_plan *plan)

@@ -20,6 +20,22 @@ int64_t now_ns(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+bench_meter meter_start(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (bench_meter){now_ns(), (int64_t)t.tv_sec * 1000000000 + t.tv_nsec};
+}
+
+bench_rate meter_end(bench_meter m, int64_t count)
+{
+	bench_meter end = meter_start();
+
+	return (bench_rate){(double)count * 1e9 / (double)(end.wall_ns - m.wall_ns),
+	                    (double)(end.cpu_ns - m.cpu_ns) / 1e3 / (double)count};
+}
+
 void say(const char *format, ...)
 {
 	va_list list;
