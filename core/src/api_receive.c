@@ -86,11 +86,11 @@ static int32_t api_many_new(api_many *m, int32_t count, knocker_error *error)
 	                .requests = memory_get((size_t)count * sizeof *m->requests),
 	                .receipts = memory_get((size_t)count * sizeof *m->receipts),
 	                .pointers = memory_get((size_t)count * sizeof *m->pointers)};
-	if (!m->requests || !m->receipts || !m->pointers)
-		return fail_memory(error);
-	memset(m->requests, 0, (size_t)count * sizeof *m->requests);
-	memset(m->receipts, 0, (size_t)count * sizeof *m->receipts);
-	return 0;
+	if (m->requests)
+		memset(m->requests, 0, (size_t)count * sizeof *m->requests);
+	if (m->receipts) /* they are freed, also where the others are missing */
+		memset(m->receipts, 0, (size_t)count * sizeof *m->receipts);
+	return m->requests && m->receipts && m->pointers ? 0 : fail_memory(error);
 }
 
 static void api_many_free(api_many *m)
