@@ -38,7 +38,7 @@ struct watch {
 	void (*pause)(bool paused);         /* meanwhile none is injected */
 	void (*judge)(player *p, watch *w); /* after the last step, when all handles are closed */
 	bool again;      /* a step that an injected failure failed is played again, as callers do */
-	bool misread;    /* a read may give less than is there: SQLite keeps the page as it came */
+	bool misread;    /* a failure is a read that gives less than is there, and says nothing */
 	int64_t busy_ms; /* where the scenario says nothing */
 
 	const char *opening; /* the words that the first file was opened with; NULL: none is open */

@@ -339,6 +339,8 @@ void judge_file(player *p, watch *w, judge_known *known)
 	p->where = "at the end";
 	judge_secrets_in(p, w, "", known);
 	judge_secrets_in(p, w, "-wal", known);
+	if (w->misread && w->injected() > 0)
+		return; /* what SQLite then wrote may be anything */
 	if (sqlite3_open(p->path, &file) != SQLITE_OK) {
 		watch_find(p, "the file cannot be opened afterwards: %s", sqlite3_errmsg(file));
 	} else if (judge_ask(p, file, "select count(*) from sqlite_master where name = '_knocker_meta'",

@@ -8,11 +8,13 @@
  * With --seconds, plays are drawn by lot until the time is up; without, all are played.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -135,6 +137,7 @@ static pid_t run_start(runner *r, int number, void (*act)(runner *))
 	fflush(NULL);
 	child = fork();
 	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* who is ended plays on nowhere */
 		r->result = &r->shared->results[number];
 		act(r);
 		exit(0);
