@@ -32,14 +32,14 @@ typedef enum {
 } vfs_kind;
 
 typedef struct {
-	vfs_fault fault;
-	int64_t at;    /* which call of its kind, from 1 */
-	bool forever;  /* later ones fail too */
-	bool here;     /* counted is only the thread that armed it */
-	int64_t count; /* calls of its kind since armed */
+	_Atomic vfs_fault fault;
+	_Atomic int64_t at;    /* which call of its kind, from 1 */
+	_Atomic bool forever;  /* later ones fail too */
+	bool here;             /* counted is only the thread that armed it */
+	_Atomic int64_t count; /* calls of its kind since armed */
 	bool shadow;
 	bool hurried; /* SQLite's naps between tries for a lock take no time */
-	int64_t fired;
+	_Atomic int64_t fired;
 } vfs_state;
 
 static vfs_state vfs;

@@ -268,7 +268,7 @@ static void half_read_by_the_core(int32_t outcome)
 	ingest(k, "a", "one");
 	w = begin(k);
 	CHECK(knocker_query(w,
-	                    T("insert into app values(1), (2), (3), (4) returning zeroblob(30000000)"),
+	                    T("insert into app values(1), (2), (3), (4) returning zeroblob(23000000)"),
 	                    NULL, 0, &rows, &error) == KNOCKER_INVALID_ARGUMENT &&
 	          !rows && strstr(error.text, "the result is over"),
 	      "a RETURNING over the limit is an error");
