@@ -445,7 +445,7 @@ static int32_t sql_settle(call *c, knocker_error *error)
 		return rc;
 	o.job_id = h.id;
 	o.claim = h.job.claim;
-	rc = worker_settle(&c->x->inbox, c->x->d, &o, &result, error);
+	rc = worker_settle(&c->x->inbox, c->x->d, &o, &h.job, &result, error);
 	if (rc == 0)
 		rc = worker_result_row(&result, &rows, error);
 	return rc < 0 ? rc : call_give_rows(c, rows, false, error);

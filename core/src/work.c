@@ -46,14 +46,13 @@ static int32_t work_say_cause(const knocker_work *w, knocker_error *error)
 /* The fence: nobody has claimed the job since. */
 static int32_t work_fence(knocker_work *w, db *d, knocker_error *error)
 {
-	job_state job;
-	int32_t rc = job_get(d, w->job_id, &job, error);
+	int32_t rc = job_get(d, w->job_id, &w->job, error);
 
-	if (rc == 1 || (rc == 0 && (job.claim != w->claim || !job.held)))
+	if (rc == 1 || (rc == 0 && (w->job.claim != w->claim || !w->job.held)))
 		return job_lost(w->job_id, error);
 	if (rc == 0)
 		store_tenant_until(w->store, &w->tenant,
-		                   clock_monotonic_ms() + job.due_ms - inbox_now_ms(w->in));
+		                   clock_monotonic_ms() + w->job.due_ms - inbox_now_ms(w->in));
 	return rc;
 }
 
@@ -296,7 +295,7 @@ static int32_t work_commit(knocker_work *w, const worker_outcome *o, worker_resu
 		rc = fail(error, KNOCKER_SQL,
 		          "a deferred foreign key does not hold at the end of the handler");
 	if (rc == 0)
-		rc = worker_settle(w->in, d, o, result, error);
+		rc = worker_settle(w->in, d, o, &w->job, result, error);
 	if (rc == 0)
 		rc = db_commit(d, error);
 	work_end(w);

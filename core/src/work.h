@@ -16,8 +16,9 @@ struct knocker_work {
 	bool settle_full;
 	int64_t job_id, claim, begun_ms; /* monotonic */
 	store_tenant tenant;
-	bool open; /* the transaction has begun: the writer is held */
-	bool lost; /* it ended behind the handler; `cause` says why, and each later use raises it */
+	bool open;     /* the transaction has begun: the writer is held; */
+	job_state job; /* as the transaction found it: nobody else writes while it is open */
+	bool lost;     /* it ended behind the handler; `cause` says why, and each later use raises it */
 	knocker_error cause;
 };
 

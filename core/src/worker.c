@@ -138,33 +138,30 @@ int32_t worker_attempt(inbox *in, db *d, const worker_outcome *o, const char *wo
 	              NULL, error);
 }
 
-int32_t worker_settle(inbox *in, db *d, const worker_outcome *o, worker_result *result,
-                      knocker_error *error)
+int32_t worker_settle(inbox *in, db *d, const worker_outcome *o, const job_state *job,
+                      worker_result *result, knocker_error *error)
 {
 	job_settlement s = {.id = o->job_id, .claim = o->claim, .error = worker_reason(o->reason)};
 	const char *attempt = NULL;
 	worker_policy policy = {0};
-	job_state job;
 	char text[600];
 	int32_t rc = worker_settle_check(o, error);
 
-	if (rc == 0)
-		rc = job_get(d, o->job_id, &job, error);
-	if (rc == 1 || (rc == 0 && (job.claim != o->claim || !job.held)))
+	if (rc == 0 && (job->claim != o->claim || !job->held))
 		return job_lost(o->job_id, error);
 	if (rc == 0 && (o->outcome == KNOCKER_FAILED || o->outcome == KNOCKER_NO_HANDLER))
-		rc = worker_policy_read(in, d, &job, &policy, error);
+		rc = worker_policy_read(in, d, job, &policy, error);
 	if (rc == 0 && o->outcome == KNOCKER_NO_HANDLER) {
 		rc = worker_no_handler(d, &policy, o->job_id, text, sizeof text, error);
 		s.error = bytes_of(text);
 	}
 	if (rc < 0)
 		return rc;
-	worker_decide(in, o, &policy, &job, &s, &attempt);
-	*result = (worker_result){s.status                            ? attempt
-	                          : strcmp(job.status, "failed") == 0 ? "failed"
-	                                                              : "received",
-	                          s.due_ms, job.attempt_count + s.attempts};
+	worker_decide(in, o, &policy, job, &s, &attempt);
+	*result = (worker_result){s.status                             ? attempt
+	                          : strcmp(job->status, "failed") == 0 ? "failed"
+	                                                               : "received",
+	                          s.due_ms, job->attempt_count + s.attempts};
 	rc = job_settle(d, &s, error);
 	if (rc == 0 && attempt)
 		rc = worker_attempt(in, d, o, attempt, s.error, error);

@@ -48,9 +48,9 @@ typedef struct {
 	int64_t attempt_count;
 } worker_result;
 
-/* In a transaction. KNOCKER_LEASE_LOST when the job was claimed again since. */
-int32_t worker_settle(inbox *in, db *d, const worker_outcome *o, worker_result *result,
-                      knocker_error *error);
+/* In the transaction in which `job` was read. KNOCKER_LEASE_LOST: it is not held by this claim. */
+int32_t worker_settle(inbox *in, db *d, const worker_outcome *o, const job_state *job,
+                      worker_result *result, knocker_error *error);
 /* The attempt row alone, for the SQL door, which settles in steps. */
 int32_t worker_attempt(inbox *in, db *d, const worker_outcome *o, const char *word,
                        knocker_bytes why, knocker_error *error);
