@@ -7,6 +7,8 @@
 
 #include "error.h"
 
+#define JOB_DROPS 1000 /* by one claim: a long queue of expired jobs must not hold the writer */
+
 typedef struct {
 	int64_t id, claim, expired;
 	bool ran_out; /* its lease did */
@@ -18,7 +20,7 @@ typedef struct {
 	db *d;
 	const job_claim_options *options;
 	job_claimed *out;
-	int32_t taken;
+	int32_t taken, dropped;
 	bool closed; /* a job that must be claimed alone came up */
 	bool more;   /* a topic gave all that was asked of it, and may have more */
 } job_hand;
@@ -84,10 +86,11 @@ static int32_t job_take(job_hand *hand, const job_candidate *c, int64_t topic, k
 	int64_t expired = c->expired + (c->ran_out && c->was_alone);
 	bool must_be_alone = c->ran_out || expired > 0;
 
-	if (c->past)
-		return job_remove(hand->d, c->id, error);
-	if (c->settled)
-		return db_run(hand->d, STMT_job_drop, VALUES(INT(c->id)), NULL, error);
+	if (c->past || c->settled) {
+		hand->dropped++;
+		return c->past ? job_remove(hand->d, c->id, error)
+		               : db_run(hand->d, STMT_job_drop, VALUES(INT(c->id)), NULL, error);
+	}
 	if (expired >= LIMIT_DEATHS)
 		return job_bury(hand, c, topic, error);
 	if (must_be_alone && hand->taken > 0) {
@@ -133,7 +136,7 @@ static int32_t job_take_topic(job_hand *hand, int64_t topic, int32_t limit, knoc
 	if (!candidates)
 		return fail_memory(error);
 	rc = job_candidates(hand, topic, limit, candidates, &count, error);
-	hand->more = hand->more || count == limit;
+	hand->more = hand->more || (count == limit && hand->dropped < JOB_DROPS);
 	for (i = 0; rc == 0 && i < count && !hand->closed; i++)
 		rc = job_take(hand, &candidates[i], topic, error);
 	memory_free(candidates);
