@@ -123,13 +123,20 @@ static int32_t receipt_by_application(receipt *r, knocker_error *error)
 	return 0;
 }
 
-static int32_t receipt_no_secret(const receipt *r, knocker_bytes provider, knocker_error *error)
+int32_t receipt_no_secret(const receipt *r, knocker_error *error)
 {
 	return fail(
 		error, KNOCKER_INVALID_ARGUMENT,
 		"endpoint '%.*s' is verified by '%.*s', for which this process has no secret: register it here, or give "
 		"provider and secrets",
-		QUOTED(r->request->endpoint), QUOTED(provider));
+		QUOTED(r->request->endpoint), QUOTED(r->provider));
+}
+
+/* A disabled endpoint is said to be that before anything is verified, and the row says so later. */
+static int32_t receipt_unjudged(receipt *r)
+{
+	r->unjudged = true;
+	return 0;
 }
 
 /* The keys of the registration; of secrets and options that this call brings, each wins by
@@ -141,7 +148,7 @@ static int32_t receipt_keys(receipt *r, bool registered, knocker_error *error)
 	int32_t rc;
 
 	if (registered && !base && !receipt_has_json(q->secrets_json))
-		return receipt_no_secret(r, r->registration->provider, error);
+		return receipt_unjudged(r);
 	r->keys = base;
 	if (registered && !receipt_has_json(q->secrets_json) && !receipt_has_json(q->options_json))
 		return 0;
@@ -190,7 +197,7 @@ static int32_t receipt_by_row(receipt *r, const endpoint_row *row, knocker_error
 	if (rc < 0)
 		return rc;
 	if (!r->scheme || !receipt_has_json(q->secrets_json))
-		return receipt_no_secret(r, row->provider, error);
+		return receipt_unjudged(r);
 	return receipt_keys(r, false, error);
 }
 
@@ -311,6 +318,8 @@ static int32_t receipt_judge(inbox *in, receipt *r, knocker_error *error)
 	r->too_large = !r->ingest && in->max_body_bytes >= 0 && q->body.len > in->max_body_bytes;
 	if (r->ingest || r->by_application)
 		return receipt_take_verdict(r, error);
+	if (r->unjudged)
+		return 0; /* with a verdict of zeroes, which is not valid */
 	r->verdict = (scheme_verdict){.valid = true, .status = 204, .has_signature = true};
 	if (!r->scheme)
 		return 0;
@@ -336,11 +345,19 @@ int32_t receipt_texts(receipt *r, const scheme *s, const scheme_keys *keys, knoc
 	return rc;
 }
 
-/* A credential is one for ingest too, where nothing is compared. */
+/* A credential is one for ingest too, where nothing is compared. Without the registration's options
+ * nobody knows which header is one, so none is kept. */
 static int32_t receipt_redact(receipt *r, knocker_error *error)
 {
 	const registration *known = r->registration;
 
+	if (r->unjudged) {
+		buffer_init(&r->headers, 2);
+		buffer_init(&r->query, 2);
+		buffer_text(&r->headers, "{}");
+		buffer_text(&r->query, "{}");
+		return r->headers.failed || r->query.failed ? fail_memory(error) : 0;
+	}
 	if (r->scheme || !known)
 		return receipt_texts(r, r->scheme, r->keys, error);
 	return receipt_texts(r, known->scheme, known->keys, error);

@@ -15,6 +15,7 @@ typedef struct {
 	scheme_keys *own_keys;
 	knocker_bytes provider; /* absent: not verified */
 	bool by_application, too_large;
+	bool unjudged; /* nobody here has a secret: an error, unless its endpoint is disabled */
 	arena memory;
 	scheme_verdict verdict;
 	knocker_bytes method, event_type, provider_event_id, provider_delivery_id, dedupe_key;
@@ -34,6 +35,7 @@ int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, b
 bool receipt_needs_row(inbox *in, const knocker_request *request, bool ingest);
 /* In a transaction. The endpoint's row, which may have changed since, decides last. */
 int32_t receipt_store(inbox *in, db *d, receipt *r, inbox_known *known, knocker_error *error);
+int32_t receipt_no_secret(const receipt *r, knocker_error *error);
 /* Headers and query as they are stored, without what this scheme compares as a credential. */
 int32_t receipt_texts(receipt *r, const scheme *s, const scheme_keys *keys, knocker_error *error);
 void receipt_free(receipt *r);

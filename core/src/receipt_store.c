@@ -285,6 +285,8 @@ int32_t receipt_store(inbox *in, db *d, receipt *r, inbox_known *known, knocker_
 
 	if (rc == 0)
 		rc = receipt_check_provider(r, &row, error);
+	if (rc == 0 && r->unjudged && row.enabled)
+		rc = receipt_no_secret(r, error);
 	if (rc == 0)
 		rc = receipt_redact_by_row(r, &row, error);
 	if (rc == 0)
