@@ -23,8 +23,9 @@
 
 enum {
 	faults_jobs = 16,
-	faults_told = 3,  /* findings told of one scenario, kind and manner */
-	faults_chunk = 16 /* plays that a process takes at once */
+	faults_told = 3,   /* findings told of one scenario and kind */
+	faults_chunk = 16, /* plays that a process takes at once */
+	faults_draws = 8   /* plays of one scenario and kind that are drawn together */
 };
 
 typedef struct {
@@ -38,8 +39,8 @@ typedef struct {
 typedef struct {
 	atomic_llong next;
 	atomic_llong injected, survived, found;
-	atomic_int told[PLAN_LINES];
-	atomic_size_t line; /* the last that was begun */
+	atomic_int told[PLAN_SCENARIOS * FAULT_KINDS];
+	atomic_size_t last; /* scenario and kind of the play that was begun last */
 	trial_result results[faults_jobs];
 } board;
 
@@ -62,13 +63,13 @@ static void tell(const trial *t, const char *found)
 	fflush(stdout);
 }
 
-/* One play. What was found is told, unless much of the same line was told already. */
-static void run_play(runner *r, const trial *t, const plan_line *line)
+/* One play. What was found is told, unless much of the same was told already. */
+static void run_play(runner *r, const trial *t, size_t scenario, const judge_known *known)
 {
-	size_t at = (size_t)(line - r->plan.lines);
+	size_t at = scenario * FAULT_KINDS + t->kind;
 
-	atomic_store(&r->shared->line, at);
-	trial_run(t, &plan_clean(&r->plan, line->scenario, t->kind)->known, r->result);
+	atomic_store(&r->shared->last, at);
+	trial_run(t, known, r->result);
 	atomic_fetch_add(&r->shared->injected, r->result->fired);
 	if (r->result->found[0] == '\0') {
 		atomic_fetch_add(&r->shared->survived, 1);
@@ -77,6 +78,17 @@ static void run_play(runner *r, const trial *t, const plan_line *line)
 	atomic_fetch_add(&r->shared->found, 1);
 	if (atomic_fetch_add(&r->shared->told[at], 1) < faults_told)
 		tell(t, r->result->found);
+}
+
+/* What is found with nothing failing is a mistake of the runner, or of the scenario. */
+static bool run_clean(runner *r, const char *path, const trial_result *clean)
+{
+	if (clean->found[0] == '\0')
+		return true;
+	atomic_fetch_add(&r->shared->found, 1);
+	printf("faults: %s, with nothing failing: %s\n", path, clean->found);
+	fflush(stdout);
+	return false;
 }
 
 static void run_learn(runner *r)
@@ -96,37 +108,60 @@ static void run_all(runner *r)
 		for (int64_t i = at; i < at + faults_chunk && i < r->plan.plays; i++) {
 			const plan_line *line = plan_play(&r->plan, i, &t);
 
-			run_play(r, &t, line);
+			run_play(r, &t, line->scenario, &plan_clean(&r->plan, line->scenario, t.kind)->known);
 		}
+	}
+}
+
+static void run_draw(runner *r, int64_t number)
+{
+	const plan_wish *wish = &r->s->wish;
+	uint64_t chance = r->s->seed ^ (uint64_t)number << 32;
+	size_t scenario = (size_t)(((uint64_t)number + r->s->seed) % r->plan.count);
+	trial t = {.path = r->plan.paths[scenario], .kind = wish->kind};
+	trial_result clean;
+
+	if (t.kind == FAULT_KINDS)
+		t.kind = (fault_kind)plan_chance(&chance, FAULT_KINDS);
+	trial_learn(&t, NULL, r->result);
+	clean = *r->result;
+	if (!run_clean(r, t.path, &clean))
+		return;
+	for (int i = 0; i < faults_draws && clean.calls > 0; i++) {
+		t.at = 1 + (int64_t)plan_chance(&chance, (uint64_t)clean.calls);
+		t.forever = plan_chance(&chance, 2) == 1;
+		if (wish->at > 0)
+			t.at = wish->at;
+		if (wish->once || wish->forever)
+			t.forever = wish->forever;
+		run_play(r, &t, scenario, &clean.known);
 	}
 }
 
 /* Each scenario is played, however little time there is. */
 static void run_drawn(runner *r)
 {
-	int64_t at;
-	trial t;
+	int64_t number;
 
-	while ((at = atomic_fetch_add(&r->shared->next, 1)) < (int64_t)r->plan.count ||
-	       time(NULL) < r->end) {
-		const plan_line *line = plan_draw(&r->plan, r->s->seed, at, &t);
-
-		if (line != NULL)
-			run_play(r, &t, line);
-	}
+	while ((number = atomic_fetch_add(&r->shared->next, 1)) < (int64_t)r->plan.count ||
+	       time(NULL) < r->end)
+		run_draw(r, number);
 }
 
 /* ---- The processes ---- */
 
 static void run_progress(const runner *r)
 {
-	const plan_line *line = &r->plan.lines[atomic_load(&r->shared->line)];
-	const trial t = {.path = r->plan.paths[line->scenario]};
+	size_t last = atomic_load(&r->shared->last);
+	const trial t = {.path = r->plan.paths[last / FAULT_KINDS]};
 	long long played = atomic_load(&r->shared->survived) + atomic_load(&r->shared->found);
 
-	printf("faults: %lld of %lld runs, %s, %s, %lld injected, %lld findings\n", played,
-	       (long long)r->plan.plays, trial_name(&t), fault_name(line->kind),
-	       atomic_load(&r->shared->injected), atomic_load(&r->shared->found));
+	printf("faults: %lld ", played);
+	if (r->s->seconds == 0)
+		printf("of %lld ", (long long)r->plan.plays);
+	printf("runs, %s, %s, %lld injected, %lld findings\n", trial_name(&t),
+	       fault_name((fault_kind)(last % FAULT_KINDS)), atomic_load(&r->shared->injected),
+	       atomic_load(&r->shared->found));
 	fflush(stdout);
 }
 
@@ -174,33 +209,31 @@ static bool run_processes(runner *r, void (*act)(runner *))
 	return good;
 }
 
-/* What is found with nothing failing is a mistake of the runner, or of the scenario. */
-static void run_tell_clean(const runner *r)
+/* By lot what is drawn is learnt by itself: there is no time to learn all. */
+static bool run_lot(runner *r)
 {
-	for (size_t at = 0; at < r->plan.count; at++) {
-		for (int kind = 0; kind < FAULT_KINDS; kind++) {
-			const trial_result *clean = plan_clean(&r->plan, at, (fault_kind)kind);
-
-			if (clean->found[0] == '\0')
-				continue;
-			atomic_fetch_add(&r->shared->found, 1);
-			printf("faults: %s, with nothing failing: %s\n", r->plan.paths[at], clean->found);
-			break;
-		}
-	}
+	printf("faults: %zu scenarios, drawn with --seed %llu\n", r->plan.count,
+	       (unsigned long long)r->s->seed);
+	r->end = time(NULL) + (time_t)r->s->seconds;
+	return r->plan.count > 0 && run_processes(r, run_drawn);
 }
 
-static bool run_plan(runner *r)
+static bool run_plan(runner *r, arena *a)
 {
-	if (r->s->seconds > 0)
-		printf("faults: %zu scenarios, drawn with --seed %llu\n", r->plan.count,
-		       (unsigned long long)r->s->seed);
-	else
-		printf("faults: %zu scenarios, %lld runs; %lld more with --every\n", r->plan.count,
-		       (long long)r->plan.plays, (long long)r->plan.alike);
-	fflush(stdout);
-	r->end = time(NULL) + (time_t)r->s->seconds;
-	return run_processes(r, r->s->seconds > 0 ? run_drawn : run_all);
+	bool good = run_processes(r, run_learn);
+
+	for (size_t at = 0; at < r->plan.count; at++) {
+		for (int kind = 0; kind < FAULT_KINDS; kind++) {
+			if (!run_clean(r, r->plan.paths[at], plan_clean(&r->plan, at, (fault_kind)kind)))
+				break;
+		}
+	}
+	plan_write(&r->plan, a);
+	printf("faults: %zu scenarios, %lld runs; %lld more with --every\n", r->plan.count,
+	       (long long)r->plan.plays, (long long)r->plan.alike);
+	if (r->plan.plays == 0)
+		printf("faults: there is nothing to fail\n");
+	return good && r->plan.plays > 0 && run_processes(r, run_all);
 }
 
 static int run(const settings *s)
@@ -215,12 +248,9 @@ static int run(const settings *s)
 		return 2;
 	inject_install();
 	plan_list(&r.plan, a, &s->wish);
-	good = run_processes(&r, run_learn);
-	run_tell_clean(&r);
-	plan_write(&r.plan, a);
-	if (r.plan.plays == 0)
-		printf("faults: there is nothing to fail\n");
-	good = good && r.plan.plays > 0 && run_plan(&r);
+	if (r.plan.count == 0)
+		printf("faults: no scenario of %s is meant\n", s->wish.scenarios);
+	good = s->seconds > 0 ? run_lot(&r) : run_plan(&r, a);
 	printf("faults: %lld failures injected, %lld runs survived, %lld findings\n",
 	       atomic_load(&r.shared->injected), atomic_load(&r.shared->survived),
 	       atomic_load(&r.shared->found));
@@ -255,7 +285,7 @@ static bool settings_read_one(settings *s, const char *word, const char *given)
 	else if (strcmp(word, "--at") == 0)
 		s->wish.at = number;
 	else if (strcmp(word, "--seconds") == 0)
-		s->wish.lot = (s->seconds = number) > 0;
+		s->seconds = number;
 	else if (strcmp(word, "--seed") == 0)
 		s->seed = (uint64_t)number;
 	else if (strcmp(word, "--jobs") == 0 && number <= faults_jobs)

@@ -75,7 +75,7 @@ const trial_result *plan_clean(const plan *p, size_t scenario, fault_kind kind)
  * place from which others came before. */
 static bool plan_by_place(const plan *p, fault_kind kind)
 {
-	return kind == FAULT_SQLITE && !p->wish->every && !p->wish->lot && p->wish->at == 0;
+	return kind == FAULT_SQLITE && !p->wish->every && p->wish->at == 0;
 }
 
 void plan_learn(plan *p, size_t at)
@@ -181,28 +181,11 @@ const plan_line *plan_play(const plan *p, int64_t number, trial *out)
 	return &p->lines[low];
 }
 
-static uint64_t plan_chance(uint64_t *state, uint64_t below)
+uint64_t plan_chance(uint64_t *state, uint64_t below)
 {
 	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
 
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
 	return (z ^ (z >> 31)) % below;
-}
-
-const plan_line *plan_draw(const plan *p, uint64_t seed, int64_t number, trial *out)
-{
-	uint64_t state = seed ^ ((uint64_t)number << 32);
-	size_t scenario = (size_t)((uint64_t)number + seed) % p->count;
-	const plan_line *line = NULL;
-	uint64_t seen = 0;
-
-	for (size_t i = 0; i < p->line_count; i++) {
-		if (p->lines[i].scenario == scenario && plan_chance(&state, ++seen) == 0)
-			line = &p->lines[i];
-	}
-	if (line == NULL)
-		return NULL;
-	plan_trial(p, line, (int64_t)plan_chance(&state, (uint64_t)line->count), out);
-	return line;
 }

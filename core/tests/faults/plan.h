@@ -16,7 +16,6 @@ typedef struct {
 	int64_t at;       /* 0: all */
 	bool once, forever;
 	bool every; /* also openings that are alike, and each of SQLite's allocations */
-	bool lot;   /* plays are drawn */
 } plan_wish;
 
 /* Plays that differ in the call that fails. */
@@ -49,9 +48,8 @@ void plan_learn(plan *p, size_t at);
 void plan_write(plan *p, arena *a);
 /* Play `number`, from 0, and its line. */
 const plan_line *plan_play(const plan *p, int64_t number, trial *out);
-/* Drawn by lot: of each `count` that follow one another every scenario has one. False: there is
- * nothing to fail in what was drawn. */
-const plan_line *plan_draw(const plan *p, uint64_t seed, int64_t number, trial *out);
+/* The numbers of a lot: below `below`, and the state goes on. */
+uint64_t plan_chance(uint64_t *state, uint64_t below);
 const trial_result *plan_clean(const plan *p, size_t scenario, fault_kind kind);
 
 #endif
