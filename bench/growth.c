@@ -112,7 +112,7 @@ static void bench_receive_growth(const bench_plan *plan)
 	k = inbox_new(full, KNOCKER_SYNC_NORMAL);
 	for (i = 0; i < 10; i++) {
 		receive_prefill(k, &pool, 100000);
-		say("%d00,000 are stored", i + 1);
+		say("%d of 10 parts are stored", i + 1);
 	}
 	for (i = 0; i < plan->rounds; i++) {
 		knocker *fresh = inbox_new(empty, KNOCKER_SYNC_NORMAL);

@@ -45,11 +45,12 @@ static python_process python_start(const bench_plan *plan)
 	return p;
 }
 
-static double python_rate(python_process *p, const char *path)
+static double python_rate(const bench_plan *plan, python_process *p)
 {
 	double rate = 0;
 
-	file_remove(path);
+	file_remove(path_of(plan, "python.db"));
+	settle_disk(plan);
 	fputs("go\n", p->to);
 	fflush(p->to);
 	if (fscanf(p->from, "%lf", &rate) != 1 || rate <= 0)
@@ -87,7 +88,7 @@ void bench_python(const bench_plan *plan)
 	pool_new(&pool, 40 * plan->slice_ms);
 	p = python_start(plan);
 	for (i = 0; i < plan->rounds; i++) {
-		double before = python_c_rate(plan, &pool), python = python_rate(&p, path);
+		double before = python_c_rate(plan, &pool), python = python_rate(plan, &p);
 
 		figure_add("python_receive", python / ((before + python_c_rate(plan, &pool)) / 2));
 	}
