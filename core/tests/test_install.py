@@ -73,12 +73,12 @@ class Install(unittest.TestCase):
         cls.prefix = cls.folder / "moved"
         (cls.folder / "first").rename(cls.prefix)
 
-    def library_folder(self) -> Path:
+    def lib_folder(self) -> Path:
         (library,) = self.prefix.rglob("libknocker.a")
         return library.parent
 
     def pkg_config(self, *words: str) -> list[str]:
-        path = str(self.library_folder() / "pkgconfig")
+        path = str(self.lib_folder() / "pkgconfig")
         return shlex.split(run("pkg-config", *words, "knocker", PKG_CONFIG_PATH=path))
 
     def compile(self, name: str, *words: str) -> Path:
@@ -88,7 +88,7 @@ class Install(unittest.TestCase):
         return program
 
     def test_nothing_else_is_installed(self) -> None:
-        library = self.library_folder().relative_to(self.prefix)
+        library = self.lib_folder().relative_to(self.prefix)
         found = {str(path.relative_to(self.prefix)) for path in self.prefix.rglob("*") if not path.is_dir()}
         self.assertEqual(found, {
             "bin/knocker",
@@ -112,7 +112,7 @@ class Install(unittest.TestCase):
                 self.assertNotIn(str(self.folder).encode(), path.read_bytes(), path)
 
     def test_the_name_by_which_programs_load_the_library_is_stable(self) -> None:
-        library = self.library_folder()
+        library = self.lib_folder()
         self.assertEqual(dynamic(library / "libknocker.so", "SONAME"), ["libknocker.so.0"])
         self.assertEqual((library / "libknocker.so").resolve(), library / f"libknocker.so.{VERSION}")
 
@@ -123,7 +123,7 @@ class Install(unittest.TestCase):
         program = self.compile("shared", *self.pkg_config("--cflags", "--libs"))
         needed = [name for name in dynamic(program, "NEEDED") if not name.startswith("libc.")]
         self.assertEqual(needed, ["libknocker.so.0"])
-        said = run(program, self.folder / "shared.db", LD_LIBRARY_PATH=str(self.library_folder()))
+        said = run(program, self.folder / "shared.db", LD_LIBRARY_PATH=str(self.lib_folder()))
         self.assertEqual(said, f"{VERSION}: 204\n")
 
     def test_a_program_with_the_static_library_stands_alone(self) -> None:
@@ -137,7 +137,7 @@ class Install(unittest.TestCase):
         self.assertEqual(run(command, "--version"), f"knocker {VERSION}\n")
         self.assertIn("now has an inbox", run(command, "init", "--db", db))
         (loaded,) = re.findall(r"libknocker\.so\.0 => (\S+)", run("ldd", command))
-        self.assertEqual(Path(loaded).resolve().parent, self.library_folder())
+        self.assertEqual(Path(loaded).resolve().parent, self.lib_folder())
 
     def test_the_sqlite_shell_loads_the_extension(self) -> None:
         (extension,) = self.pkg_config("--variable=extension")
