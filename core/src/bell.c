@@ -1,5 +1,8 @@
-/* Waking other processes: a commit that made work due touches the WAL file, and whoever waits
- * watches its folder for that. Knows files and descriptors, nothing of SQLite. */
+/* Waking other processes: a commit that made work due touches the file's `-shm`, and whoever waits
+ * watches its folder for that. Knows files and descriptors, nothing of SQLite.
+ *
+ * The WAL would do as well, but for one thing: a touched file has a time to write, so that its next
+ * sync takes half as long again, and the WAL is synced by each receipt. The `-shm` never is. */
 #include "bell.h"
 
 #include <errno.h>
@@ -27,15 +30,19 @@ struct bell {
 	int watch_fd; /* inotify; -1: not yet, or the system has none left: looks each second suffice */
 	int stop_fd;
 	char folder[PATH_MAX];
-	char name[NAME_MAX + 1]; /* of the WAL file in its folder */
+	char name[NAME_MAX + 1]; /* of the touched file in its folder */
 };
 
-void bell_ring(const char *wal_path)
+/* By its path: to open and close it would drop the locks that SQLite has on it. */
+void bell_ring(const char *database)
 {
-	utimensat(AT_FDCWD, wal_path, NULL, 0);
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof path, "%s-shm", database) < (int)sizeof path)
+		utimensat(AT_FDCWD, path, NULL, 0);
 }
 
-/* The folder is watched, not the file: a WAL that is made anew needs no new watch. Watched from the
+/* The folder is watched, not the file: one that is made anew needs no new watch. Watched from the
  * first wait on: a system has few watches to give, and takes 10 ms to end one. The lock is held. */
 static void bell_watch(bell *b)
 {
@@ -49,9 +56,9 @@ static void bell_watch(bell *b)
 	}
 }
 
-int32_t bell_open(const char *wal_path, bell **out, knocker_error *error)
+int32_t bell_open(const char *database, bell **out, knocker_error *error)
 {
-	const char *slash = strrchr(wal_path, '/');
+	const char *slash = strrchr(database, '/');
 	pthread_condattr_t monotonic;
 	bell *b = memory_get(sizeof *b);
 
@@ -65,9 +72,9 @@ int32_t bell_open(const char *wal_path, bell **out, knocker_error *error)
 		return fail(error, KNOCKER_STORAGE, "no file descriptor is left: %s", strerror(errno));
 	}
 	b->watch_fd = -1;
-	snprintf(b->folder, sizeof b->folder, "%.*s", slash ? (int)(slash - wal_path + 1) : 1,
-	         slash ? wal_path : ".");
-	snprintf(b->name, sizeof b->name, "%.*s", NAME_MAX, slash ? slash + 1 : wal_path);
+	snprintf(b->folder, sizeof b->folder, "%.*s", slash ? (int)(slash - database + 1) : 1,
+	         slash ? database : ".");
+	snprintf(b->name, sizeof b->name, "%s-shm", slash ? slash + 1 : database);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -89,7 +96,7 @@ void bell_close(bell *b)
 	memory_free(b);
 }
 
-/* Reads all events; true when one is about the WAL file, or when some were lost. */
+/* Reads all events; true when one is about that file, or when some were lost. */
 static bool bell_drain(const bell *b)
 {
 	_Alignas(struct inotify_event) char events[4096];

@@ -1,4 +1,4 @@
-/* Waking other processes: a commit that made work due touches the WAL file, and whoever waits
+/* Waking other processes: a commit that made work due touches the file's `-shm`, and whoever waits
  * watches its folder for that. Knows files and descriptors, nothing of SQLite. Rung after a commit
  * is visible: SQLite's own write of the WAL comes before that, and a waiter that trusted it would
  * sleep through. */
@@ -7,12 +7,12 @@
 
 #include "bytes.h"
 
-void bell_ring(const char *wal_path);
+void bell_ring(const char *database);
 
 /* One bell of a handle, shared by its waiting threads: one of them listens, the others wait for it.
  */
 typedef struct bell bell;
-int32_t bell_open(const char *wal_path, bell **out, knocker_error *error);
+int32_t bell_open(const char *database, bell **out, knocker_error *error);
 void bell_close(bell *b); /* NULL is fine; nobody waits any more */
 
 /* Taken before the caller looks whether something is due, so that a ring between the look and the

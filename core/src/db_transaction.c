@@ -131,7 +131,7 @@ int db_committed(void *context, sqlite3 *handle, const char *name, int pages)
 	const char *file = sqlite3_db_filename(handle, "main");
 
 	if (d->due_marked && file)
-		bell_ring(sqlite3_filename_wal(file));
+		bell_ring(file);
 	d->due_marked = false;
 	d->wal_pages = pages;
 	if (d->adopted && pages >= DB_OWNER_PAGES)

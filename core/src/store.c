@@ -427,7 +427,6 @@ int32_t store_open(const store_options *options, store **out, knocker_error *err
 	                .busy_timeout_ms = options->busy_timeout_ms,
 	                .existing = options->existing};
 	store *s = memory_get(sizeof *s);
-	char wal[sizeof s->path + 8];
 	int32_t rc;
 
 	*out = NULL;
@@ -443,8 +442,7 @@ int32_t store_open(const store_options *options, store **out, knocker_error *err
 		rc = db_open(&o, &s->writer, error);
 	if (rc == 0) {
 		snprintf(s->path, sizeof s->path, "%s", db_file(s->writer));
-		snprintf(wal, sizeof wal, "%s-wal", s->path);
-		rc = bell_open(wal, &s->bell, error);
+		rc = bell_open(s->path, &s->bell, error);
 	}
 	if (rc < 0) {
 		store_close(s);

@@ -393,7 +393,7 @@ static void own_pragmas(void)
 	knocker_close(sends, NULL);
 }
 
-/* ---- the bell alone: a WAL that is deleted and made anew ---- */
+/* ---- the bell alone: a file that is deleted and made anew ---- */
 
 typedef struct {
 	bell *bell;
@@ -409,30 +409,31 @@ static void *listen_once(void *context)
 	return NULL;
 }
 
-static void wal_made_anew(void)
+static void index_made_anew(void)
 {
-	char wal[120];
+	char database[112], touched[120];
 	int i, rang = 0;
 	bell *b;
 
-	snprintf(wal, sizeof wal, "%s/other.db-wal", file.folder);
-	CHECK(bell_open(wal, &b, NULL) == 0, "a bell needs no WAL to be there");
+	snprintf(database, sizeof database, "%s/other.db", file.folder);
+	snprintf(touched, sizeof touched, "%s-shm", database);
+	CHECK(bell_open(database, &b, NULL) == 0, "a bell needs no file to be there");
 	for (i = 0; i < 100 && i - rang < 3; i++) {
 		listener l = {b, bell_generation(b), -1};
 		pthread_t thread;
 
-		unlink(wal);
+		unlink(touched);
 		pthread_create(&thread, NULL, listen_once, &l);
 		if (i % 2)
 			sleep_ms(1);
-		close(open(wal, O_WRONLY | O_CREAT, 0600));
-		bell_ring(wal);
+		close(open(touched, O_WRONLY | O_CREAT, 0600));
+		bell_ring(database);
 		pthread_join(thread, NULL);
 		rang += l.rang == 0;
 	}
-	CHECK(rang == 100, "a WAL that is deleted and made anew rings each time");
+	CHECK(rang == 100, "a file that is deleted and made anew rings each time");
 	bell_close(b);
-	unlink(wal);
+	unlink(touched);
 }
 
 int main(int argc, char **argv)
@@ -443,7 +444,7 @@ int main(int argc, char **argv)
 	         slash ? (int)(slash - argv[0] + 1) : 0, argv[0]);
 	wire = shared_memory(sizeof *wire);
 	file_new_on(&file, "/tmp");
-	wal_made_anew();
+	index_made_anew();
 	sender = open_with(file.path, NULL);
 	endpoint_named(sender, "a");
 	knocker_close(sender, NULL);
