@@ -233,7 +233,7 @@ bench_rate work_rate(knocker *k, int64_t slice_ms, int64_t count)
 
 /* ---- the rounds ---- */
 
-#define WARM_RECEIPTS 8000 /* beyond the first checkpoint: see bare_warm */
+#define WARM_RECEIPTS 20000 /* beyond the first checkpoint: see bare_warm */
 
 typedef struct {
 	const bench_plan *plan;

@@ -374,13 +374,16 @@ static int32_t db_initiate(db *d, knocker_bytes init_sql, knocker_error *error)
 	return rc;
 }
 
+/* 16 MB of pages: with a million events stored each dedupe key lies on another page. */
+#define DB_WRITER "pragma foreign_keys = 1; pragma cache_size = -16000"
+
 static int32_t db_configure(db *d, const db_options *options, knocker_error *error)
 {
 	int32_t rc;
 
 	sqlite3_extended_result_codes(d->handle, 1);
 	sqlite3_busy_handler(d->handle, db_busy, d);
-	rc = db_script(d, options->reader ? "pragma query_only = 1" : "pragma foreign_keys = 1", error);
+	rc = db_script(d, options->reader ? "pragma query_only = 1" : DB_WRITER, error);
 	if (rc == 0 && options->init_sql.data)
 		rc = db_initiate(d, options->init_sql, error);
 	/* After init_sql, whose busy_timeout and wal_autocheckpoint would take the place of these. */

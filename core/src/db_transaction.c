@@ -4,10 +4,9 @@
 #include "error.h"
 
 #define DB_OWNER_PAGES 1000 /* as SQLite's automatic checkpoint, which the hook replaces */
-/* A receipt writes five pages where a bare insert writes one or two, so that on our own
- * connection a thousand are soon there, and a checkpoint syncs twice. More than 4062 would need
- * a second table of the WAL's index, which each look-up then searches. */
-#define DB_CHECKPOINT_PAGES 4000
+/* 40 MB, on our own connection: a checkpoint syncs twice, and with a million events stored most of
+ * its pages lie apart, each written for one receipt. docs/performance.md has the figures. */
+#define DB_CHECKPOINT_PAGES 10000
 
 /* One that fails for want of memory is tried again: the writer is nobody's until it is done. */
 enum { DB_ROLLBACK_TRIES = 3 };
