@@ -3,11 +3,12 @@
 Usage: embed.py ROOT OUT. Knows nothing of what the texts mean, except that a statement file holds one statement.
 """
 
-import json
 import re
 import sys
 from pathlib import Path
 from typing import NoReturn
+
+from providers import Wrong, embedded, providers
 
 # C11 promises 4,095 characters of a literal; gcc and clang take any. The warning is switched off for these texts only.
 PEDANTRY_OFF = '#pragma GCC diagnostic push\n#pragma GCC diagnostic ignored "-Woverlength-strings"\n'
@@ -103,29 +104,19 @@ def schema_header(root: Path) -> str:
     return header("KNOCKER_SCHEMA_H", "core/sql/schema, migrations in order.", body)
 
 
-def no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"the member {name!r} stands twice in one object")
-    return dict(pairs)
-
-
 def providers_header(root: Path) -> str:
-    entries = []
-    for path in sorted((root / "providers").glob("*/provider.json"), key=lambda p: p.parent.name):
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=no_duplicates)
-        except ValueError as error:
-            refuse(f"{path}: {error}")
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        entries.append(f'\t{{"{path.parent.name}",\n\t\t{c_literal(text, chr(9) * 2)}}},\n')
+    try:
+        found = providers(root)
+    except Wrong as error:
+        refuse(str(error))
+    texts = {name: c_literal(embedded(provider), chr(9) * 2) for name, provider in found.items()}
+    entries = [f'\t{{"{name}",\n\t\t{text}}},\n' for name, text in texts.items()]
     body = (
         f"enum {{ PROVIDERS_EMBEDDED = {len(entries)} }};\n\n{PEDANTRY_OFF}"
         "static const struct {\n\tconst char *name;\n\tconst char *text;\n} providers_embedded[] = {\n"
         f"{''.join(entries)}}};\n{PEDANTRY_ON}"
     )
-    return header("KNOCKER_PROVIDERS_H", "each provider.json, by name.", body)
+    return header("KNOCKER_PROVIDERS_H", "what the core reads of each provider.json, by name.", body)
 
 
 def version_header(root: Path) -> str:

@@ -132,6 +132,7 @@ class Embed(unittest.TestCase):
             with self.assertRaisesRegex(SystemExit, "002_b.sql: migrations are numbered without a gap.*001_"):
                 embed.schema_header(root)
             (root / "providers/a").mkdir(parents=True)
+            (root / "providers/schema.json").write_text("{}")
             (root / "providers/a/provider.json").write_text('{"x": 1, "x": 2}')
             with self.assertRaisesRegex(SystemExit, "'x' stands twice"):
                 embed.providers_header(root)
