@@ -101,14 +101,15 @@ static bool request_chain(arena *a, request_pair *pairs, size_t count, bool head
 	return true;
 }
 
-static bool request_is_credential(const scheme *s, const scheme_keys *keys, bool headers,
-                                  knocker_bytes name)
+/* 1: yes, 0: no; KNOCKER_STORAGE: there was no memory to tell. */
+static int32_t request_is_credential(const scheme *s, const scheme_keys *keys, bool headers,
+                                     knocker_bytes name)
 {
 	if (headers &&
 	    (request_header_is(name, "authorization") ||
 	     request_header_is(name, "proxy-authorization") || request_header_is(name, "cookie")))
-		return true;
-	return s && scheme_redacts(s, keys, headers ? SOURCE_HEADER : SOURCE_QUERY, name);
+		return 1;
+	return s ? scheme_redacts(s, keys, headers ? SOURCE_HEADER : SOURCE_QUERY, name) : 0;
 }
 
 static int32_t request_pairs_write(const scheme *s, const scheme_keys *keys, request_pair *pairs,
@@ -119,11 +120,14 @@ static int32_t request_pairs_write(const scheme *s, const scheme_keys *keys, req
 
 	buffer_text(out, "{");
 	for (i = 0; i < count; i++) {
-		bool secret, several = pairs[i].next != i;
+		bool several = pairs[i].next != i;
+		int32_t secret;
 
 		if (!pairs[i].first)
 			continue;
 		secret = request_is_credential(s, keys, headers, pairs[i].name);
+		if (secret < 0)
+			return fail_memory(error);
 		buffer_text(out, any ? "," : "");
 		any = true;
 		buffer_json(out, pairs[i].name);

@@ -438,8 +438,9 @@ bool scheme_signed_choose(scheme_reading *r, const scheme_try *t, scheme_templat
 
 /* scheme_redact.c */
 /* Whether the header or query member of that name is one that the scheme compares as a credential.
- */
-bool scheme_redacts(const scheme *s, const scheme_keys *keys, source_kind kind, knocker_bytes name);
+ * 1: yes, 0: no; KNOCKER_STORAGE: there was no memory to tell. */
+int32_t scheme_redacts(const scheme *s, const scheme_keys *keys, source_kind kind,
+                       knocker_bytes name);
 
 /* ---- request.c ---- */
 bool request_name_is(knocker_bytes name, knocker_bytes lower_case_name);

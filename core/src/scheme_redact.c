@@ -36,7 +36,8 @@ static bool redact_handshakes(scheme_reading *r, source_kind kind, knocker_bytes
 	return false;
 }
 
-bool scheme_redacts(const scheme *s, const scheme_keys *keys, source_kind kind, knocker_bytes name)
+int32_t scheme_redacts(const scheme *s, const scheme_keys *keys, source_kind kind,
+                       knocker_bytes name)
 {
 	arena memory = {0};
 	scheme_reading r;
@@ -52,7 +53,6 @@ bool scheme_redacts(const scheme *s, const scheme_keys *keys, source_kind kind, 
 			for (k = 0; k < s->tries[i].from.count; k++)
 				redacts |= redact_names(&r, &s->tries[i].from.list[k], kind, name);
 	redacts |= redact_handshakes(&r, kind, name);
-	redacts |= r.no_memory; /* better too much than a secret */
 	arena_free(&memory);
-	return redacts;
+	return r.no_memory ? KNOCKER_STORAGE : redacts;
 }
