@@ -63,16 +63,29 @@ int32_t call_blob(call *c, int at, const char *name, knocker_bytes *out, knocker
 	return 0;
 }
 
+/* better-sqlite3 and other drivers bind each number as a double: one that is whole, and held
+ * exactly (53 bits), is an integer. */
+static bool call_whole(const call *c, int at, int64_t *out)
+{
+	double real = sqlite3_value_double(c->argv[at]);
+
+	if (call_type(c, at) == SQLITE_INTEGER) {
+		*out = sqlite3_value_int64(c->argv[at]);
+		return true;
+	}
+	if (call_type(c, at) != SQLITE_FLOAT || !(real >= -0x1p53 && real <= 0x1p53))
+		return false;
+	*out = (int64_t)real;
+	return (double)*out == real;
+}
+
 int32_t call_int(call *c, int at, const char *name, int64_t missing, int64_t *out,
                  knocker_error *error)
 {
 	*out = missing;
 	if (!call_given(c, at))
 		return 0;
-	if (call_type(c, at) != SQLITE_INTEGER)
-		return call_type_fail(c, at, name, "an integer", error);
-	*out = sqlite3_value_int64(c->argv[at]);
-	return 0;
+	return call_whole(c, at, out) ? 0 : call_type_fail(c, at, name, "an integer", error);
 }
 
 int32_t call_int_required(call *c, int at, const char *name, int64_t *out, knocker_error *error)

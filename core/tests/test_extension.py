@@ -582,6 +582,17 @@ class Arguments(SqlCase):
             with self.subTest(function=function, values=values):
                 self.fails("invalid_argument", saying, function, *values)
 
+    def test_a_whole_number_may_come_as_a_double(self) -> None:
+        event = self.receive(max_attempts=5.0)["event_id"]
+        self.fails(
+            "wrong_status", f"event {event} is received", "knocker_replay", float(event), None, None
+        )
+        for number in (1.5, 1e300, float("inf"), -float("inf"), 2.0**54):
+            with self.subTest(number=number):
+                self.fails(
+                    "invalid_argument", "a real number", "knocker_replay", number, None, None
+                )
+
     def test_a_wrong_number_of_arguments_is_said(self) -> None:
         self.fails("invalid_argument", "takes 14 to 15", "knocker_receive", "provider")
 
