@@ -89,6 +89,8 @@ void plan_learn(plan *p, size_t at)
 	}
 }
 
+enum { PLAN_LONG = 2500 }; /* no scenario asks the disk for so much, but those with 5 MiB */
+
 /* Opening a new file with the same words is the same calls: they are failed in the first scenario
  * that begins so. */
 static bool plan_opens_alike(const plan *p, size_t at, fault_kind kind)
@@ -120,6 +122,23 @@ static void plan_pick(plan *p, arena *a, plan_line *line)
 	line->count = count;
 }
 
+/* The pages of a body of 5 MiB are written by thousands of calls that are alike: of so many the
+ * first and the last are failed, and of those between them each sixteenth. */
+static void plan_thin(plan *p, arena *a, plan_line *line)
+{
+	enum { edge = 512, step = 16 };
+	int32_t *picks = arena_take(a, (size_t)line->count * sizeof *picks);
+	int64_t count = 0;
+
+	for (int64_t i = 0; i < line->count; i++) {
+		if (i < edge || i >= line->count - edge || i % step == 0)
+			picks[count++] = (int32_t)(line->from + i);
+	}
+	p->alike += line->count - count;
+	line->picks = picks;
+	line->count = count;
+}
+
 static void plan_line_add(plan *p, arena *a, size_t at, fault_kind kind, bool forever)
 {
 	const trial_result *clean = plan_clean(p, at, kind);
@@ -137,6 +156,8 @@ static void plan_line_add(plan *p, arena *a, size_t at, fault_kind kind, bool fo
 	}
 	if (line.count > 0 && plan_by_place(p, kind))
 		plan_pick(p, a, &line);
+	else if (line.count > PLAN_LONG && !p->wish->every)
+		plan_thin(p, a, &line);
 	if (line.count <= 0)
 		return;
 	p->plays += line.count;
