@@ -89,6 +89,21 @@ int32_t request_headers_check(knocker_bytes headers, knocker_error *error)
 	return 0;
 }
 
+bool request_name_char(char c)
+{
+	return c > 0x20 && c < 0x7F && bytes_find(bytes_of("()<>@,;:\\\"/[]?={}"), c) < 0;
+}
+
+bool request_name_valid(knocker_bytes name)
+{
+	int64_t i;
+
+	for (i = 0; i < name.len; i++)
+		if (!request_name_char(((const char *)name.data)[i]))
+			return false;
+	return name.len > 0 && name.len <= LIMIT_NAME;
+}
+
 /* Rack's names: HTTP_X_NAME, CONTENT_TYPE, CONTENT_LENGTH. `*name` loses the prefix. */
 static bool request_name_rack(knocker_bytes *name)
 {

@@ -75,6 +75,8 @@ int32_t scheme_sign(const scheme *s, const scheme_keys *keys, const scheme_reque
 int32_t request_headers_check(knocker_bytes headers, knocker_error *error);
 bool request_header_next(knocker_bytes headers, size_t *at, knocker_bytes *name,
                          knocker_bytes *value); /* value trimmed */
+bool request_name_char(char c);                 /* may stand in a header's name: RFC 9110's token */
+bool request_name_valid(knocker_bytes name);    /* one to LIMIT_NAME of those */
 /* Case-insensitive, and Rack's form: HTTP_X_NAME is x-name, CONTENT_TYPE is content-type. */
 bool request_header_is(knocker_bytes name, const char *lower_case_name);
 /* What is stored: a JSON object name -> value, or a list where a name came several times (names as

@@ -91,19 +91,6 @@ static int32_t keys_option_read(const scheme *s, scheme_keys *keys, const json *
 	return keys_option_set(&keys->options[at], option, json_text(given), number, error);
 }
 
-static bool keys_header_name(knocker_bytes name)
-{
-	int64_t i;
-
-	for (i = 0; i < name.len; i++) {
-		char c = ((const char *)name.data)[i];
-
-		if (c <= 0x20 || c >= 0x7F || bytes_find(bytes_of("()<>@,;:\\\"/[]?={}"), c) >= 0)
-			return false;
-	}
-	return name.len > 0 && name.len <= LIMIT_NAME;
-}
-
 /* An option that is a header's name must be one. */
 static int32_t keys_headers_check(const scheme *s, const scheme_keys *keys, knocker_error *error)
 {
@@ -117,7 +104,7 @@ static int32_t keys_headers_check(const scheme *s, const scheme_keys *keys, knoc
 			names |= s->headers[k].has_option &&
 			         memmem(s->headers[k].text.data, (size_t)s->headers[k].text.len,
 			                s->options[i].name.data, (size_t)s->options[i].name.len);
-		if (names && bytes_given(value) && !keys_header_name(value))
+		if (names && bytes_given(value) && !request_name_valid(value))
 			return fail(error, KNOCKER_INVALID_ARGUMENT,
 			            "option '%.*s' is not a header's name: '%.*s'", QUOTED(s->options[i].name),
 			            QUOTED(value));

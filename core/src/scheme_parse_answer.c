@@ -150,6 +150,25 @@ static int32_t parse_answer_body(scheme_parser *p, const json *body, const char 
 	return parse_members(p, body, what, true, &out->members, &out->member_count);
 }
 
+/* Values are asked when they are known, at each answer. */
+static int32_t parse_answer_headers(scheme_parser *p, const json *headers, const char *what,
+                                    scheme_answer *out)
+{
+	int32_t rc;
+	size_t i;
+
+	if (json_kind(headers) != JSON_OBJECT)
+		return fail(p->error, KNOCKER_INVALID_ARGUMENT, "scheme: '%s.headers' is not an object",
+		            what);
+	rc = parse_members(p, headers, what, false, &out->headers, &out->header_count);
+	for (i = 0; rc == 0 && i < out->header_count; i++)
+		if (!request_name_valid(out->headers[i].name))
+			return fail(p->error, KNOCKER_INVALID_ARGUMENT,
+			            "scheme: '%s.headers' has '%.*s', which is no header's name", what,
+			            QUOTED(out->headers[i].name));
+	return rc;
+}
+
 int32_t scheme_parse_answer(scheme_parser *p, const json *value, const char *what,
                             scheme_answer *out)
 {
@@ -168,11 +187,8 @@ int32_t scheme_parse_answer(scheme_parser *p, const json *value, const char *wha
 		          (long long)out->status);
 	if (rc == 0)
 		rc = scheme_parse_text(p, value, what, "type", false, &out->type);
-	if (rc == 0 && headers && json_kind(headers) != JSON_OBJECT)
-		rc = fail(p->error, KNOCKER_INVALID_ARGUMENT, "scheme: '%s.headers' is not an object",
-		          what);
 	if (rc == 0 && headers)
-		rc = parse_members(p, headers, what, false, &out->headers, &out->header_count);
+		rc = parse_answer_headers(p, headers, what, out);
 	return rc < 0 ? rc : parse_answer_body(p, json_member(value, "body"), what, out);
 }
 

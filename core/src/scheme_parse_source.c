@@ -62,15 +62,23 @@ static int32_t parse_slot(scheme_parser *p, const char *what, scheme_name name, 
 	return 0;
 }
 
+/* Lower case, but for what stands in {option:N}. */
 static int32_t parse_header(scheme_parser *p, const char *what, scheme_source *out)
 {
-	char *s = (char *)out->name.text.data;
-	bool in_option = false;
+	knocker_bytes name = out->name.text;
+	char *s = (char *)name.data;
 	int64_t i;
 
-	for (i = 0; i < out->name.text.len; i++) {
-		in_option = s[i] == '{' || (in_option && s[i] != '}');
-		if (!in_option && s[i] >= 'A' && s[i] <= 'Z')
+	for (i = 0; i < name.len; i++) {
+		knocker_bytes rest = bytes_part(name, (size_t)i, (size_t)name.len);
+
+		if (bytes_starts(rest, "{option:") && bytes_find(rest, '}') > 0) {
+			i += bytes_find(rest, '}');
+			continue;
+		}
+		if (!request_name_char(s[i]))
+			return parse_wrong(p, what, "has no header's name:", out->word);
+		if (s[i] >= 'A' && s[i] <= 'Z')
 			s[i] = (char)(s[i] + 32);
 	}
 	return out->kind == SOURCE_HEADERS
