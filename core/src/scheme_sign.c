@@ -204,6 +204,38 @@ static void sign_header(scheme_reading *r, buffer *b, const scheme_source *sourc
 	buffer_text(b, ": ");
 }
 
+/* Whether the receiver of a header would read this very value: a line's end in it would begin a
+ * header that nobody asked for, and blanks around it are not read. */
+static bool sign_sendable(knocker_bytes value)
+{
+	int64_t i;
+
+	for (i = 0; i < value.len; i++) {
+		uint8_t c = ((const uint8_t *)value.data)[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7F)
+			return false;
+	}
+	return bytes_trim(value).len == value.len;
+}
+
+static int32_t sign_unsendable(scheme_reading *r, const scheme_source *source, knocker_error *error)
+{
+	return fail(error, KNOCKER_INVALID_ARGUMENT,
+	            "%s cannot be sent: its text has a blank at an end, or a control character",
+	            scheme_source_says(r, source));
+}
+
+/* Ends the line whose value begins at `from`. */
+static int32_t sign_line_end(scheme_reading *r, buffer *b, const scheme_source *source, size_t from,
+                             knocker_error *error)
+{
+	bool sendable = b->failed || sign_sendable(bytes_part(buffer_view(b), from, b->len));
+
+	buffer_text(b, "\n");
+	return sendable ? 0 : sign_unsendable(r, source, error);
+}
+
 /* ---- the whole ---- */
 
 /* The family of which the request already has a header, else the first. */
@@ -227,7 +259,7 @@ static int32_t sign_write(scheme_reading *r, const scheme_key *key, buffer *out,
 	const scheme_source *where = &t->from.list[0];
 	knocker_bytes candidate = {0};
 	int32_t rc = 0;
-	size_t i;
+	size_t i, from;
 
 	if (where->kind != SOURCE_HEADER && where->kind != SOURCE_HEADERS)
 		return sign_refuse(error, "its signature stands elsewhere");
@@ -235,19 +267,24 @@ static int32_t sign_write(scheme_reading *r, const scheme_key *key, buffer *out,
 		rc = sign_var(r, &t->vars[i], &r->vars[i], error);
 	if (rc == 0)
 		rc = sign_candidate(r, t, key, &candidate, error);
+	if (rc == 0 && !sign_sendable(candidate))
+		rc = sign_unsendable(r, where, error);
 	if (rc < 0)
 		return rc;
-	for (i = 0; i < r->scheme->var_count; i++) {
+	for (i = 0; rc == 0 && i < r->scheme->var_count; i++) {
 		if (t->vars[i].from.list[0].kind != SOURCE_HEADER)
 			continue;
 		sign_header(r, out, &t->vars[i].from.list[0]);
+		from = out->len;
 		buffer_bytes(out, r->vars[i]);
-		buffer_text(out, "\n");
+		rc = sign_line_end(r, out, &t->vars[i].from.list[0], from, error);
 	}
+	if (rc < 0)
+		return rc;
 	sign_header(r, out, where);
+	from = out->len;
 	sign_value(r, t, &t->groups[key->group], candidate, out);
-	buffer_text(out, "\n");
-	return 0;
+	return sign_line_end(r, out, where, from, error);
 }
 
 int32_t scheme_sign(const scheme *s, const scheme_keys *keys, const scheme_request *request,
