@@ -147,6 +147,18 @@ static const command commands[] = {
      "$ knocker send URL --provider github --secret-env GITHUB_SECRET --body push.json \\\n"
      "      --header 'x-github-event: push' --header \"x-github-delivery: $(uuidgen)\"\n",
      send_requests},
+	{"emulate", "PROVIDER", OPTIONS_EMULATE,
+     "send many requests as the provider would, and tell what came of them",
+     "Bodies of the provider's common events, signed, with ids of their own. Ends with a table:\n"
+     "what was sent, the answers by status, how long they took. --check compares it with the\n"
+     "inbox: each event there once, its repeats as deliveries of it, of forgeries none. Exits 0\n"
+     "when all was as it should be, 1 when anything was not. Ctrl-C ends it early.",
+     "$ knocker emulate stripe --to http://127.0.0.1:8000/webhooks/stripe \\\n"
+     "      --secret-env STRIPE_SECRET --event invoice.paid --count 10\n"
+     "$ knocker emulate github --to URL --secret-env GITHUB_SECRET --count 10000 \\\n"
+     "      --duplicates 5% --forged 1% --reorder --check shop.db\n"
+     "$ knocker emulate slack --to URL --secret-file slack.secret --rate 50 --burst --late\n",
+     emulate_run},
 	{"help", "[COMMAND]", OPTION_JSON, "explain a command",
      "With --json, an object for each command with its options, for programs.",
      "$ knocker help events\n"
@@ -164,7 +176,7 @@ static const char help_exits[] =
 	"  3  there is no such database, event, delivery or endpoint\n"
 	"  4  anything else: storage, network, memory\n";
 
-const command *command_find(const char *name)
+static const command *command_named(const char *name)
 {
 	size_t i;
 
@@ -172,8 +184,23 @@ const command *command_find(const char *name)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
 	}
-	complain(EXIT_USAGE, "there is no command '%.60s'; knocker help lists them", name);
 	return NULL;
+}
+
+const command *command_find(const char *name)
+{
+	const command *c = command_named(name);
+
+	if (c == NULL)
+		complain(EXIT_USAGE, "there is no command '%.60s'; knocker help lists them", name);
+	return c;
+}
+
+option_bits command_takes(const char *name)
+{
+	const command *c = command_named(name);
+
+	return c != NULL ? c->takes : 0;
 }
 
 void help_overview(FILE *out)

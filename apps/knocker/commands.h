@@ -5,6 +5,7 @@
 #include "options.h"
 
 const command *command_find(const char *name); /* NULL after saying that there is none */
+option_bits command_takes(const char *name);   /* 0: there is none of that name */
 void help_overview(FILE *out);
 void help_of(const command *c);
 
@@ -30,6 +31,7 @@ int doctor_run(const options *o);
 int request_verify(const options *o);
 int request_sign(const options *o);
 int send_requests(const options *o);
+int emulate_run(const options *o);
 int help_command(const options *o);
 
 #endif

@@ -14,7 +14,7 @@ static int main_run(int count, char **arguments)
 		printf("knocker %s\n", knocker_version());
 		return EXIT_DONE;
 	}
-	code = options_read(count, arguments, &o);
+	code = options_read(count, arguments, command_takes(count > 1 ? arguments[1] : ""), &o);
 	if (code != EXIT_DONE)
 		return code;
 	if (o.word_count == 0) {

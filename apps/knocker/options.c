@@ -13,8 +13,9 @@ typedef enum {
 	KIND_SWITCH,
 	KIND_WORD,
 	KIND_NUMBER,
-	KIND_TIME, /* a moment */
-	KIND_SPAN, /* seconds that pass */
+	KIND_TIME,  /* a moment */
+	KIND_SPAN,  /* seconds that pass */
+	KIND_SHARE, /* per cent, kept in hundredths of one */
 	KIND_LIST
 } option_kind;
 
@@ -78,6 +79,29 @@ static const option option_table[] = {
      "a job that waits for longer is a fault: 90s, 5m, 2h (5m)"},
 	{"full", KIND_SWITCH, OPTION_FULL, AT(full), NULL,
      "check the integrity of a large file too, which reads all of it"},
+	{"to", KIND_WORD, OPTION_TO, AT(to), "URL", "where the requests go"},
+	{"event", KIND_WORD, OPTION_EVENT_TYPE, AT(event_type), "TYPE",
+     "only events of this type; else each that the provider has a sample of"},
+	{"count", KIND_NUMBER, OPTION_TOTAL, AT(count), "N", "so many requests in all (100)"},
+	{"rate", KIND_NUMBER, OPTION_RATE, AT(rate), "N",
+     "so many a second; else as fast as answers come"},
+	{"burst", KIND_SWITCH, OPTION_BURST, AT(burst), NULL,
+     "all of a second's requests at its beginning (--rate 100, unless given)"},
+	{"connections", KIND_NUMBER, OPTION_CONNECTIONS, AT(connections), "N",
+     "so many requests at a time (16)"},
+	{"duplicates", KIND_SHARE, OPTION_DUPLICATES, AT(duplicates), "SHARE",
+     "of the requests, events sent once more, signed anew: 5%"},
+	{"forged", KIND_SHARE, OPTION_FORGED, AT(forged), "SHARE",
+     "of the requests, with a damaged signature: 1%"},
+	{"reorder", KIND_SWITCH, OPTION_REORDER, AT(reorder), NULL,
+     "out of order, by up to 50 requests: a repeat may come first"},
+	{"late", KIND_SWITCH, OPTION_STALE, AT(stale), NULL, "1% were made and signed an hour ago"},
+	{"oversize", KIND_SWITCH, OPTION_OVERSIZE, AT(oversize), NULL,
+     "one, and one more a thousand, has a body over 5 MiB"},
+	{"seed", KIND_NUMBER, OPTION_SEED, AT(seed), "N",
+     "the same ids and the same order again; else by chance, and told"},
+	{"check", KIND_WORD, OPTION_CHECK, AT(check), "FILE",
+     "afterwards, compare with the inbox in this database"},
 	{"json", KIND_SWITCH, OPTION_JSON, AT(json), NULL, "one JSON object a line"},
 	{"help", KIND_SWITCH, OPTION_HELP, AT(help), NULL, "this text"},
 };
@@ -126,6 +150,30 @@ static bool span_read(const char *words, int64_t *out)
 	return false;
 }
 
+/* 5%, 0.5%, 5: per cent, at most two digits behind the point. */
+static bool share_read(const char *words, int64_t *out)
+{
+	int64_t hundredths = 0;
+	int behind = -1;
+
+	if (*words < '0' || *words > '9')
+		return false;
+	for (; *words != '\0' && strcmp(words, "%") != 0; words++) {
+		if (*words == '.' && behind < 0) {
+			behind = 0;
+			continue;
+		}
+		if (*words < '0' || *words > '9' || hundredths > 10000 || behind == 2)
+			return false;
+		hundredths = hundredths * 10 + (*words - '0');
+		behind += behind >= 0;
+	}
+	for (behind = behind < 0 ? 0 : behind; behind < 2; behind++)
+		hundredths *= 10;
+	*out = hundredths;
+	return hundredths <= 10000;
+}
+
 static bool time_read_ago(const char *words, int64_t *out)
 {
 	if (!span_read(words, out))
@@ -158,15 +206,20 @@ static bool time_read(const char *words, int64_t *out)
 	       time_read_date(words, out);
 }
 
-static const option *option_find(const char *name, size_t len)
+/* Of several with this name the one that is taken, else the first. */
+static const option *option_find(const char *name, size_t len, option_bits takes)
 {
+	const option *found = NULL;
 	size_t i;
 
 	for (i = 0; i < OPTION_COUNT; i++) {
-		if (strlen(option_table[i].name) == len && memcmp(option_table[i].name, name, len) == 0)
-			return &option_table[i];
+		const option *one = &option_table[i];
+
+		if (strlen(one->name) == len && memcmp(one->name, name, len) == 0 &&
+		    (found == NULL || (one->bit & takes) != 0))
+			found = one;
 	}
-	return NULL;
+	return found;
 }
 
 static int option_unknown(const char *name, size_t len)
@@ -215,22 +268,26 @@ static int option_set(const option *which, const char *value, options *o)
 	case KIND_SPAN:
 		read = span_read(value, (int64_t *)(void *)member) && *(int64_t *)(void *)member > 0;
 		break;
+	case KIND_SHARE:
+		read = share_read(value, (int64_t *)(void *)member);
+		break;
 	}
 	if (!read)
 		return complain(EXIT_USAGE, "--%s: '%s' is no %s", which->name, value,
 		                which->kind == KIND_TIME ? "time: give 15m, 2h, 7d, a date or Unix seconds"
-		                : which->kind == KIND_SPAN ? "time: give 90s, 5m, 2h"
-		                                           : "number from 1 up");
+		                : which->kind == KIND_SPAN  ? "time: give 90s, 5m, 2h"
+		                : which->kind == KIND_SHARE ? "share: give 5%, 0.5%, at most 100%"
+		                                            : "number from 1 up");
 	return EXIT_DONE;
 }
 
 /* `at` stands on an argument that begins with "--"; it is moved past the value where that is the
  * next one. */
-static int option_read(int count, char **arguments, int *at, options *o)
+static int option_read(int count, char **arguments, int *at, option_bits takes, options *o)
 {
 	const char *name = arguments[*at] + 2, *value = strchr(name, '=');
 	size_t len = value != NULL ? (size_t)(value - name) : strlen(name);
-	const option *which = option_find(name, len);
+	const option *which = option_find(name, len, takes);
 
 	if (which == NULL)
 		return option_unknown(name, len);
@@ -246,7 +303,7 @@ static int option_read(int count, char **arguments, int *at, options *o)
 	return option_set(which, arguments[++*at], o);
 }
 
-int options_read(int count, char **arguments, options *o)
+int options_read(int count, char **arguments, option_bits takes, options *o)
 {
 	bool words_only = false;
 	int at, code = EXIT_DONE;
@@ -259,7 +316,7 @@ int options_read(int count, char **arguments, options *o)
 		else if (!words_only && strcmp(argument, "-h") == 0)
 			o->help = 1;
 		else if (!words_only && strncmp(argument, "--", 2) == 0)
-			code = option_read(count, arguments, &at, o);
+			code = option_read(count, arguments, &at, takes, o);
 		else if (!words_only && argument[0] == '-')
 			code = complain(EXIT_USAGE, "there is no option %.2s", argument);
 		else if (o->word_count == WORDS_MAX)
@@ -280,7 +337,8 @@ static int options_check_word(options *o, const command *c)
 		                o->words[1], c->name);
 	if (c->word != NULL && o->word_count < 2 && !optional)
 		return complain(EXIT_USAGE, "which one? knocker %s %s", c->name, c->word);
-	if (c->word != NULL && o->word_count == 2 && strstr(c->word, "ID") != NULL &&
+	if (c->word != NULL && o->word_count == 2 &&
+	    (strcmp(c->word, "ID") == 0 || strcmp(c->word, "[ID]") == 0) &&
 	    (!number_read(o->words[1], &o->id) || o->id < 1))
 		return complain(EXIT_USAGE, "'%.60s' is no id: ids are numbers from 1 up", o->words[1]);
 	return EXIT_DONE;

@@ -41,6 +41,19 @@ typedef uint64_t option_bits;
 #define OPTION_KIND (UINT64_C(1) << 32)
 #define OPTION_LATE (UINT64_C(1) << 33)
 #define OPTION_FULL (UINT64_C(1) << 34)
+#define OPTION_TO (UINT64_C(1) << 35)
+#define OPTION_EVENT_TYPE (UINT64_C(1) << 36)
+#define OPTION_RATE (UINT64_C(1) << 37)
+#define OPTION_TOTAL (UINT64_C(1) << 38)
+#define OPTION_DUPLICATES (UINT64_C(1) << 39)
+#define OPTION_REORDER (UINT64_C(1) << 40)
+#define OPTION_STALE (UINT64_C(1) << 41)
+#define OPTION_FORGED (UINT64_C(1) << 42)
+#define OPTION_OVERSIZE (UINT64_C(1) << 43)
+#define OPTION_BURST (UINT64_C(1) << 44)
+#define OPTION_SEED (UINT64_C(1) << 45)
+#define OPTION_CHECK (UINT64_C(1) << 46)
+#define OPTION_CONNECTIONS (UINT64_C(1) << 47)
 
 #define OPTIONS_LOOK (OPTION_DB | OPTION_JSON)
 #define OPTIONS_PAGE (OPTION_LIMIT | OPTION_BEFORE)
@@ -50,6 +63,12 @@ typedef uint64_t option_bits;
 	(OPTION_PROVIDER | OPTION_SCHEME | OPTION_SECRET_ENV | OPTION_SECRET_FILE | OPTION_OPTION | \
 	 OPTION_URL | OPTION_METHOD | OPTION_HEADER | OPTION_QUERY | OPTION_BODY | OPTION_DATA |    \
 	 OPTION_AT)
+#define OPTIONS_EMULATE                                                                        \
+	(OPTION_JSON | OPTION_TO | OPTION_EVENT_TYPE | OPTION_TOTAL | OPTION_RATE | OPTION_BURST | \
+	 OPTION_CONNECTIONS | OPTION_DUPLICATES | OPTION_FORGED | OPTION_REORDER | OPTION_STALE |  \
+	 OPTION_OVERSIZE | OPTION_SEED | OPTION_CHECK | OPTION_ENDPOINT | OPTION_SECRET_ENV |      \
+	 OPTION_SECRET_FILE | OPTION_OPTION | OPTION_URL | OPTION_METHOD | OPTION_HEADER |         \
+	 OPTION_TIMEOUT)
 
 #define GIVEN_MAX 256 /* options that may come several times, in all */
 #define WORDS_MAX 2   /* the command's name, and what it works on */
@@ -57,9 +76,12 @@ typedef uint64_t option_bits;
 typedef struct {
 	option_bits seen; /* which were given */
 	const char *db, *status, *endpoint, *type, *reason, *provider, *scheme, *url, *method, *query,
-		*body, *data, *kind;
-	int64_t since_s, limit, before, event, at_s, times, timeout_s, older_than_s, late_s;
+		*body, *data, *kind, *to, *event_type, *check;
+	int64_t since_s, limit, before, event, at_s, times, timeout_s, older_than_s, late_s, rate,
+		count, connections, seed;
+	int64_t duplicates, forged; /* in hundredths of a per cent */
 	int64_t json, help, orphaned, invalid, raw, forge, yes, dry_run, full; /* 1 when given */
+	int64_t reorder, stale, oversize, burst;
 	struct {
 		option_bits bit;
 		const char *value;
@@ -81,8 +103,9 @@ typedef struct {
 	int (*run)(const options *o);
 } command;
 
-/* Reads the arguments; 0, or EXIT_USAGE after saying what is wrong. */
-int options_read(int count, char **arguments, options *o);
+/* Reads the arguments; 0, or EXIT_USAGE after saying what is wrong. Of options that share a name
+ * the one that `takes` has is meant. */
+int options_read(int count, char **arguments, option_bits takes, options *o);
 /* Refuses options that the command does not take, and reads its word. */
 int options_check(options *o, const command *c);
 void options_help(const command *c);            /* the lines about its options */

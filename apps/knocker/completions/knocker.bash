@@ -24,7 +24,7 @@ _knocker() {
 	fi
 	options=$("${COMP_WORDS[0]}" help "$command" 2>/dev/null)
 	case $previous in
-	--db | --scheme | --secret-file | --body)
+	--db | --scheme | --secret-file | --body | --check)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		compopt -o filenames 2>/dev/null
 		return
@@ -45,6 +45,7 @@ _knocker() {
 		case $command in
 		pause | resume) words+=$'\n'$(_knocker_names endpoints) ;;
 		prune) words+=$'\nevents\norphans' ;;
+		emulate) words+=$'\n'$(_knocker_names providers) ;;
 		help) words+=$'\n'$(_knocker_commands) ;;
 		esac
 		;;

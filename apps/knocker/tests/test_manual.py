@@ -23,7 +23,7 @@ def options(name: str) -> set[str]:
 
 
 def test_the_table_is_whole() -> None:
-    assert len(TABLE) == 23 and {"help", "json"} <= options("doctor")
+    assert len(TABLE) == 24 and {"help", "json"} <= options("doctor")
     assert [command["name"] for command in objects("help", "doctor")] == ["doctor"]
 
 
@@ -148,6 +148,7 @@ def test_values_are_proposed_where_they_are_known(shell: str, db: Filled) -> Non
     assert complete(shell, "events", "--status", "") >= {"received", "handled", "dead"}
     assert complete(shell, "prune", "") >= {"events", "orphans"}
     assert complete(shell, "sign", "--provider", "") >= {"stripe", "github"}
+    assert complete(shell, "emulate", "") >= {"stripe", "github"}
     assert complete(shell, "events", "--db", db.path, "--endpoint", "") == {"shop", "forum"}
     assert complete(shell, "pause", "--db", db.path, "") >= {"shop", "forum"}
     assert complete(shell, "audits", "--kind", "") == {"prune_events", "prune_orphan_deliveries"}
