@@ -12,7 +12,7 @@ typedef struct {
 	scheme_request request;
 } pure_call;
 
-static int32_t pure_open(const knocker_request *q, pure_call *c, knocker_error *error)
+static int32_t pure_open(const knocker_request *q, bool to_sign, pure_call *c, knocker_error *error)
 {
 	int32_t rc;
 
@@ -33,7 +33,8 @@ static int32_t pure_open(const knocker_request *q, pure_call *c, knocker_error *
 		rc = fail(error, KNOCKER_INVALID_ARGUMENT, "no provider is named '%.*s'",
 		          QUOTED(q->provider));
 	if (rc == 0)
-		rc = scheme_keys_new(c->scheme, q->secrets_json, q->options_json, &c->keys, error);
+		rc = (to_sign ? scheme_keys_to_sign : scheme_keys_new)(c->scheme, q->secrets_json,
+		                                                       q->options_json, &c->keys, error);
 	c->request = (scheme_request){q->method, q->headers, q->query, q->body};
 	return rc;
 }
@@ -50,7 +51,7 @@ int32_t receipt_verify(const knocker_request *request, int64_t now_ms, knocker_r
 	scheme_verdict v = {0};
 	arena a = {0};
 	pure_call c;
-	int32_t rc = pure_open(request, &c, error);
+	int32_t rc = pure_open(request, false, &c, error);
 
 	if (rc == 0)
 		rc = scheme_verify(c.scheme, c.keys, &c.request, now_ms / 1000, &a, &v, error);
@@ -79,7 +80,7 @@ int32_t receipt_sign(const knocker_request *request, int64_t now_ms, knocker_row
 	size_t at = 0;
 	buffer lines;
 	pure_call c;
-	int32_t rc = pure_open(request, &c, error);
+	int32_t rc = pure_open(request, true, &c, error);
 
 	buffer_init(&lines, LIMIT_HEADERS);
 	if (rc == 0)

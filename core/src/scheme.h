@@ -20,6 +20,7 @@ typedef struct {
 	const char *name, *version, *title, *kind;
 	int32_t has_replay_window;
 	const char *options_json;
+	int32_t curated; /* one of the names that every language's interface promises */
 } scheme_info;
 int32_t scheme_builtin_info(int32_t n, scheme_info *out, knocker_error *error);
 
@@ -30,12 +31,16 @@ void scheme_free(scheme *s); /* NULL is fine; never a built-in */
 
 /* Checks and decodes. Absent `secrets_json` is an error where the scheme needs a secret, unless a
  * handshake of it stores the secret. Unknown options and wrong values are errors that name them; a
- * secret that is no key of this scheme is one too, without its text. */
+ * secret that is no key of this scheme, or a pair's private one, is one too, without its text. */
 int32_t scheme_keys_new(const scheme *s, knocker_bytes secrets_json, knocker_bytes options_json,
                         scheme_keys **out, knocker_error *error);
 /* The same, and what is absent is that of `base`, made for the same scheme. */
 int32_t scheme_keys_over(const scheme *s, const scheme_keys *base, knocker_bytes secrets_json,
                          knocker_bytes options_json, scheme_keys **out, knocker_error *error);
+/* As scheme_keys_new, to sign with: of a pair's keys the private ones are taken too, as PEM or JWK.
+ */
+int32_t scheme_keys_to_sign(const scheme *s, knocker_bytes secrets_json, knocker_bytes options_json,
+                            scheme_keys **out, knocker_error *error);
 void scheme_keys_free(scheme_keys *keys); /* NULL is fine */
 bool scheme_keys_have_secret(const scheme_keys *keys);
 

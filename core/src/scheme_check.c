@@ -57,18 +57,24 @@ static bool check_message(scheme_reading *r, const scheme_key *key, bool keyed,
 	return matched;
 }
 
+/* How many spellings the template has. */
+static size_t check_attempts(scheme_reading *r, const scheme_template *t)
+{
+	if (!scheme_template_has(t, PART_URL_TRIES))
+		return 1;
+	if (r->url_try_count == 0)
+		scheme_url_spell(r);
+	return r->url_try_count;
+}
+
 /* Fills one template in all its spellings and asks of each whether it is signed under `key`. */
 static bool check_template(scheme_reading *r, const scheme_key *key, bool keyed,
                            const scheme_template *t)
 {
-	size_t attempt, attempts = scheme_template_has(t, PART_URL_TRIES) ? SCHEME_URL_TRIES : 1;
+	size_t attempt, attempts = check_attempts(r, t);
 	knocker_bytes parts[SCHEME_PARTS_MAX];
 	bool matched = false;
 
-	if (attempts > 1 && r->url_try_count == 0)
-		scheme_url_spell(r);
-	if (attempts > 1)
-		attempts = r->url_try_count;
 	for (attempt = 0; attempt < attempts; attempt++) {
 		if (!scheme_template_fill(r, t, true, key, attempt, parts))
 			return false;
@@ -135,6 +141,57 @@ static bool check_ed25519(scheme_reading *r, size_t group, scheme_templates sign
 	return matched;
 }
 
+/* The candidates under each key of the group, over one message's digest. */
+static bool check_pairs(scheme_reading *r, size_t group, digest d, knocker_bytes hash)
+{
+	bool matched = false;
+	size_t k, c;
+
+	for (k = 0; k < r->keys->key_count; k++) {
+		const scheme_key *key = &r->keys->keys[k];
+
+		for (c = 0; c < r->candidate_count && key->group == group; c++) {
+			int32_t right = r->candidates[c].digest == d
+			                    ? crypto_public_verify(key->pair, d, hash, r->candidates[c].bytes)
+			                    : 0;
+
+			r->no_memory |= right < 0;
+			if (right == 1)
+				check_matched(r, key);
+			matched |= right == 1;
+		}
+	}
+	return matched;
+}
+
+/* ecdsa-p256 and rsa-pkcs1: each message is hashed once for all keys. */
+static bool check_public(scheme_reading *r, size_t group, scheme_templates sign)
+{
+	uint32_t named = check_digests(r);
+	knocker_bytes parts[SCHEME_PARTS_MAX];
+	uint8_t hash[DIGEST_MAX];
+	bool matched = false;
+	size_t i, d, attempt, len;
+
+	for (i = 0; i < sign.count; i++) {
+		const scheme_template *t = &sign.list[i];
+		size_t attempts = check_attempts(r, t);
+
+		for (attempt = 0; attempt < attempts; attempt++) {
+			if (!scheme_template_fill(r, t, true, NULL, attempt, parts))
+				return false;
+			for (d = 0; d < DIGEST_KINDS; d++) {
+				if (!(named >> d & 1))
+					continue;
+				len = crypto_hash((digest)d, parts, t->count, hash);
+				r->no_memory |= len == 0;
+				matched |= check_pairs(r, group, (digest)d, (knocker_bytes){hash, (int64_t)len});
+			}
+		}
+	}
+	return matched;
+}
+
 /* Compares hashes, so that neither the time nor an early end tells how long the secret is. */
 static bool check_text(scheme_reading *r, size_t group, knocker_bytes text)
 {
@@ -172,17 +229,17 @@ static bool check_token(scheme_reading *r, size_t group, scheme_templates sign)
 
 const scheme_kind *scheme_kind_find(knocker_bytes name)
 {
-	/* The columns: supported, has alg, key, signed, enc. basic is a token whose candidates come in
-	 * base64. */
+	/* The columns: has alg, key, signed, enc. basic is a token whose candidates come in base64; a
+	 * jwt is more than a signature, so scheme_jwt.c judges it. */
 	static const scheme_kind kinds[] = {
-		{"hmac", KIND_HMAC, true, true, true, true, true, check_hmac},
-		{"hash", KIND_HASH, true, true, false, true, true, check_hash},
-		{"ed25519", KIND_ED25519, true, false, true, true, true, check_ed25519},
-		{"token", KIND_TOKEN, true, false, false, false, false, check_token},
-		{"basic", KIND_BASIC, true, false, false, false, false, check_token},
-		{"ecdsa-p256", KIND_ECDSA_P256, false, true, true, true, true, NULL},
-		{"rsa-pkcs1", KIND_RSA_PKCS1, false, true, true, true, true, NULL},
-		{"jwt", KIND_JWT, false, false, true, false, false, NULL},
+		{"hmac", KIND_HMAC, true, true, true, true, check_hmac},
+		{"hash", KIND_HASH, true, false, true, true, check_hash},
+		{"ed25519", KIND_ED25519, false, true, true, true, check_ed25519},
+		{"token", KIND_TOKEN, false, false, false, false, check_token},
+		{"basic", KIND_BASIC, false, false, false, false, check_token},
+		{"ecdsa-p256", KIND_ECDSA_P256, true, true, true, true, check_public},
+		{"rsa-pkcs1", KIND_RSA_PKCS1, true, true, true, true, check_public},
+		{"jwt", KIND_JWT, false, true, false, false, NULL},
 	};
 	size_t i;
 

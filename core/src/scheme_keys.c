@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "error.h"
-#include "scheme_parts.h"
+#include "scheme_jwt.h"
 
 /* ---- options ---- */
 
@@ -180,15 +180,27 @@ static size_t keys_group_of(const scheme *s, knocker_bytes secret)
 	return 0;
 }
 
-static bool keys_hmac_prepare(const scheme_group *group, scheme_key *key)
+/* Whether signatures under a key of this group may use the digest. */
+static bool keys_digest_used(const scheme *s, const scheme_group *group, digest d)
+{
+	uint32_t algs = s->tries[0].jwt.algs & JWT_HS;
+	size_t i;
+
+	if (group->kind->id == KIND_HMAC)
+		return group->alg.how != ALG_FIXED || group->alg.fixed == d;
+	for (i = 0; group->kind->id == KIND_JWT && i < JWT_ALGS; i++)
+		if (algs >> i & 1 && scheme_jwt_digest((jwt_alg)i) == d)
+			return true;
+	return false;
+}
+
+static bool keys_hmac_prepare(const scheme *s, const scheme_group *group, scheme_key *key)
 {
 	knocker_bytes bytes = {key->bytes, (int64_t)key->len};
 	size_t i;
 
-	if (group->kind->id != KIND_HMAC)
-		return true;
 	for (i = 0; i < DIGEST_KINDS; i++) {
-		if (group->alg.how == ALG_FIXED && group->alg.fixed != (digest)i)
+		if (!keys_digest_used(s, group, (digest)i))
 			continue;
 		key->hmac[i] = crypto_key_new((digest)i, bytes);
 		if (!key->hmac[i])
@@ -202,10 +214,15 @@ static int32_t keys_add(const scheme *s, scheme_keys *keys, size_t secret, size_
                         uint8_t *bytes, size_t len, knocker_error *error)
 {
 	const scheme_group *rules = keys_group(s, group);
-	scheme_key *key = &keys->keys[keys->key_count++];
+	scheme_key *key = &keys->keys[keys->key_count];
 	knocker_bytes whole = {bytes, (int64_t)len};
 	uint8_t hash[DIGEST_MAX];
 
+	if (keys->key_count == SCHEME_KEYS_MAX) {
+		keys_wipe(bytes, len);
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "more than %d keys", SCHEME_KEYS_MAX);
+	}
+	keys->key_count++;
 	*key = (scheme_key){.group = group, .secret = secret, .bytes = bytes, .len = len};
 	if (rules->key.derive_sha1) {
 		if (crypto_hash(DIGEST_SHA1, &whole, 1, hash) != 20)
@@ -221,7 +238,7 @@ static int32_t keys_add(const scheme *s, scheme_keys *keys, size_t secret, size_
 		memcpy(key->hash, hash, sizeof key->hash);
 	}
 	crypto_cleanse(hash, sizeof hash);
-	return keys_hmac_prepare(rules, key) ? 0 : fail_memory(error);
+	return keys_hmac_prepare(s, rules, key) ? 0 : fail_memory(error);
 }
 
 /* Decodes one secret as `how` says. 0 with `*len` 0: it is no such key. */
@@ -264,10 +281,21 @@ static int32_t keys_try(const scheme *s, scheme_keys *keys, size_t secret, size_
 	return keys_add(s, keys, secret, group, bytes, len, error);
 }
 
+/* The group of a pair's private key, which only signs: the first whose kind has pairs. */
+static size_t keys_group_of_pair(const scheme *s, size_t otherwise)
+{
+	size_t i;
+
+	for (i = 0; i < s->group_count; i++)
+		if (keys_group(s, i)->kind->id == KIND_ED25519)
+			return i;
+	return otherwise;
+}
+
 static int32_t keys_secret_add(const scheme *s, scheme_keys *keys, size_t number,
                                knocker_bytes secret, knocker_error *error)
 {
-	static const char *const names[] = {"text", "hexadecimal", "base64", "base64"};
+	static const char *const names[] = {"text", "hexadecimal", "base64", "base64", "", ""};
 	size_t group = keys_group_of(s, secret);
 	scheme_key_rule rule = keys_group(s, group)->key;
 	knocker_bytes bare = secret;
@@ -275,8 +303,15 @@ static int32_t keys_secret_add(const scheme *s, scheme_keys *keys, size_t number
 	                              memcmp(secret.data, rule.strip.data, (size_t)rule.strip.len) == 0;
 	int32_t rc;
 
+	if (keys->to_sign && rule.decode < DECODE_PEM && scheme_public_is_private(secret)) {
+		group = keys_group_of_pair(s, group);
+		if (keys_group(s, group)->kind->id == KIND_ED25519)
+			return scheme_public_add(s, keys, number, group, secret, error);
+	}
 	if (stripped)
 		bare = bytes_part(secret, (size_t)rule.strip.len, (size_t)secret.len);
+	if (rule.decode >= DECODE_PEM)
+		return scheme_public_add(s, keys, number, group, bare, error);
 	rc = keys_try(s, keys, number, group, rule.decode, bare, &made, error);
 	if (rc == 0 && rule.decode == DECODE_BASE64_OR_RAW && !stripped)
 		rc = keys_try(s, keys, number, group, DECODE_UTF8, bare, &made, error);
@@ -328,8 +363,9 @@ static int32_t keys_secrets_read(const scheme *s, scheme_keys *keys, const schem
 	return rc;
 }
 
-int32_t scheme_keys_over(const scheme *s, const scheme_keys *base, knocker_bytes secrets_json,
-                         knocker_bytes options_json, scheme_keys **out, knocker_error *error)
+static int32_t keys_make(const scheme *s, const scheme_keys *base, bool to_sign,
+                         knocker_bytes secrets_json, knocker_bytes options_json, scheme_keys **out,
+                         knocker_error *error)
 {
 	scheme_keys *keys = memory_get(sizeof *keys);
 	json *secrets = NULL;
@@ -339,6 +375,7 @@ int32_t scheme_keys_over(const scheme *s, const scheme_keys *base, knocker_bytes
 	if (!keys)
 		return fail_memory(error);
 	memset(keys, 0, sizeof *keys);
+	keys->to_sign = to_sign;
 	if (base && !bytes_given(options_json))
 		rc = keys_options_copy(keys, base, error);
 	else
@@ -355,10 +392,22 @@ int32_t scheme_keys_over(const scheme *s, const scheme_keys *base, knocker_bytes
 	return rc;
 }
 
+int32_t scheme_keys_over(const scheme *s, const scheme_keys *base, knocker_bytes secrets_json,
+                         knocker_bytes options_json, scheme_keys **out, knocker_error *error)
+{
+	return keys_make(s, base, false, secrets_json, options_json, out, error);
+}
+
 int32_t scheme_keys_new(const scheme *s, knocker_bytes secrets_json, knocker_bytes options_json,
                         scheme_keys **out, knocker_error *error)
 {
-	return scheme_keys_over(s, NULL, secrets_json, options_json, out, error);
+	return keys_make(s, NULL, false, secrets_json, options_json, out, error);
+}
+
+int32_t scheme_keys_to_sign(const scheme *s, knocker_bytes secrets_json, knocker_bytes options_json,
+                            scheme_keys **out, knocker_error *error)
+{
+	return keys_make(s, NULL, true, secrets_json, options_json, out, error);
 }
 
 void scheme_keys_free(scheme_keys *keys)
@@ -370,6 +419,8 @@ void scheme_keys_free(scheme_keys *keys)
 	for (i = 0; i < keys->key_count; i++) {
 		for (k = 0; k < DIGEST_KINDS; k++)
 			crypto_key_free(keys->keys[i].hmac[k]);
+		crypto_public_free(keys->keys[i].pair);
+		memory_free(keys->keys[i].id);
 		keys_wipe(keys->keys[i].bytes, keys->keys[i].len);
 		crypto_cleanse(&keys->keys[i], sizeof keys->keys[i]);
 	}

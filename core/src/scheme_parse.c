@@ -297,15 +297,29 @@ static bool parse_in_body(const scheme_source *source)
 	       source->kind == SOURCE_ITEM;
 }
 
-/* Whether the credential itself stands in the body, so that a rejected one is not kept. */
+/* Whether a token says nothing of the request that it came with. */
+static bool parse_unbound(const scheme_jwt *jwt)
+{
+	size_t i;
+
+	for (i = 0; i < jwt->claim_count; i++)
+		if (jwt->claims[i].is_hash)
+			return false;
+	return true;
+}
+
+/* Whether what is sent is the credential itself, and in the body, so that a rejected one is not
+ * kept. */
 static void parse_credential(scheme *s)
 {
+	kind_id kind = s->kind->id;
 	size_t i, k;
 
+	s->is_credential = kind == KIND_TOKEN || kind == KIND_BASIC ||
+	                   (kind == KIND_JWT && parse_unbound(&s->tries[0].jwt));
 	for (i = 0; i < s->try_count; i++)
 		for (k = 0; k < s->tries[i].from.count; k++)
-			s->credential_in_body |= (s->kind->id == KIND_TOKEN || s->kind->id == KIND_BASIC) &&
-			                         parse_in_body(&s->tries[i].from.list[k]);
+			s->credential_in_body |= s->is_credential && parse_in_body(&s->tries[i].from.list[k]);
 }
 
 int32_t scheme_parse(scheme_parser *p)
@@ -321,7 +335,7 @@ int32_t scheme_parse(scheme_parser *p)
 		rc = scheme_parse_known(p, p->layers[i], "scheme", known);
 	if (rc == 0)
 		rc = scheme_parse_kind(p);
-	if (rc == 0 && scheme_parse_top(p, "jwt"))
+	if (rc == 0 && scheme_parse_top(p, "jwt") && p->scheme->kind->id != KIND_JWT)
 		rc = fail(p->error, KNOCKER_INVALID_ARGUMENT, "scheme: 'jwt' has no meaning for kind '%s'",
 		          p->scheme->kind->name);
 	if (rc == 0)

@@ -19,7 +19,7 @@ typedef struct {
 	size_t member_count;
 } scheme_parser;
 
-typedef enum { IN_SIGNED, IN_DEDUPE, IN_EACH, IN_ANSWER } template_place;
+typedef enum { IN_SIGNED, IN_CLAIM, IN_DEDUPE, IN_EACH, IN_ANSWER } template_place;
 
 int32_t scheme_parse(scheme_parser *p);
 const json *scheme_parse_top(const scheme_parser *p, const char *name);
@@ -48,10 +48,15 @@ int32_t scheme_parse_sources(scheme_parser *p, const json *value, const char *wh
 int32_t scheme_parse_name(scheme_parser *p, const char *what, knocker_bytes text, scheme_name *out);
 int32_t scheme_parse_path(scheme_parser *p, const char *what, knocker_bytes path, bool item,
                           size_t *slot);
+/* A claim of the token, by its path. */
+int32_t scheme_parse_claim(scheme_parser *p, const char *what, knocker_bytes path, size_t *slot);
 int32_t scheme_parse_template(scheme_parser *p, const char *what, knocker_bytes text,
                               template_place place, scheme_template *out);
 int32_t scheme_parse_templates(scheme_parser *p, const json *value, const char *what,
                                template_place place, scheme_templates *out);
+/* "sha256hex(TEMPLATE)"; false: it is none. */
+bool scheme_parse_hashed(knocker_bytes text, knocker_bytes *template_text);
+int32_t scheme_parse_jwt(scheme_parser *p, scheme_try *t);
 int32_t scheme_parse_extract(scheme_parser *p, const json *extract, scheme_try *t);
 int32_t scheme_parse_handshakes(scheme_parser *p, const json *list);
 int32_t scheme_parse_answer(scheme_parser *p, const json *value, const char *what,

@@ -107,6 +107,25 @@ int32_t scheme_parse_path(scheme_parser *p, const char *what, knocker_bytes path
 	return 0;
 }
 
+int32_t scheme_parse_claim(scheme_parser *p, const char *what, knocker_bytes path, size_t *slot)
+{
+	scheme *s = p->scheme;
+	knocker_bytes *steps = scheme_room(p, SCAN_STEPS_MAX, sizeof *steps);
+	scheme_name name;
+	int32_t rc = steps ? scheme_parse_name(p, what, path, &name) : KNOCKER_STORAGE;
+
+	if (rc == 0 && s->kind->id != KIND_JWT)
+		rc = parse_wrong(p, what, "reads a token, which only kind 'jwt' has: claim", path);
+	if (rc == 0)
+		rc = parse_slot(p, what, name, s->claims, &s->claim_count, SCHEME_CLAIMS_MAX, slot);
+	if (rc < 0)
+		return rc;
+	s->paths_dynamic |= name.has_option;
+	if (!scan_path_cut(name.text, steps, &s->claim_cut[*slot]))
+		return parse_wrong(p, what, "has a path of too many steps:", path);
+	return 0;
+}
+
 /* ---- sources ---- */
 
 static int32_t parse_item_number(scheme_parser *p, const char *what, scheme_source *out)
@@ -135,6 +154,8 @@ static int32_t parse_plain_source(scheme_parser *p, const char *what, knocker_by
 		return parse_wrong(p, what, "has a source without a name:", out->word);
 	if (is_path)
 		return scheme_parse_path(p, what, name, out->kind == SOURCE_ITEM, &out->slot);
+	if (out->kind == SOURCE_CLAIM)
+		return scheme_parse_claim(p, what, name, &out->slot);
 	if (out->kind == SOURCE_HEADER || out->kind == SOURCE_HEADERS)
 		return parse_header(p, what, out);
 	if (out->kind == SOURCE_SIGITEM)
@@ -190,15 +211,12 @@ int32_t scheme_parse_source(scheme_parser *p, const char *what, knocker_bytes wo
 		{"header:", SOURCE_HEADER}, {"header*:", SOURCE_HEADERS}, {"json:", SOURCE_JSON},
 		{"j:", SOURCE_ITEM},        {"form:", SOURCE_FORM},       {"query:", SOURCE_QUERY},
 		{"sig:", SOURCE_SIG},       {"sigitem:", SOURCE_SIGITEM}, {"option:", SOURCE_OPTION},
-		{"join:", SOURCE_JOIN},
+		{"claim:", SOURCE_CLAIM},   {"join:", SOURCE_JOIN},
 	};
 	size_t i;
 	int32_t rc;
 
 	*out = (scheme_source){0};
-	if (bytes_starts(word, "claim:"))
-		return parse_wrong(p, what,
-		                   "reads a token's claim, which is not supported in this version:", word);
 	rc = scheme_copy(p, word, &out->word);
 	for (i = 0; rc == 0 && i < sizeof kinds / sizeof kinds[0]; i++) {
 		knocker_bytes rest;
@@ -207,7 +225,8 @@ int32_t scheme_parse_source(scheme_parser *p, const char *what, knocker_bytes wo
 			continue;
 		rest = bytes_part(word, (size_t)bytes_of(kinds[i].prefix).len, (size_t)word.len);
 		out->kind = kinds[i].kind;
-		if (out->kind == SOURCE_HEADERS && !bytes_is(bytes_of(what), "sig.from"))
+		if ((out->kind == SOURCE_HEADERS) != bytes_is(bytes_of(what), "sig.from") &&
+		    (out->kind == SOURCE_HEADERS || out->kind == SOURCE_CLAIM))
 			return parse_wrong(p, what, "is no place for", word);
 		return out->kind == SOURCE_JOIN ? parse_join(p, what, rest, out)
 		                                : parse_plain_source(p, what, rest, out);
@@ -249,7 +268,7 @@ typedef struct {
 } part_word;
 
 #define PLACE(place) (1u << (place))
-#define PLACE_ANY (PLACE(IN_SIGNED) | PLACE(IN_DEDUPE) | PLACE(IN_ANSWER))
+#define PLACE_ANY (PLACE(IN_SIGNED) | PLACE(IN_CLAIM) | PLACE(IN_DEDUPE) | PLACE(IN_ANSWER))
 
 static const part_word *parse_part_word(knocker_bytes word)
 {

@@ -167,6 +167,16 @@ static int32_t parse_alg(scheme_parser *p, const json *value, const scheme_kind 
 	return parse_digest(p, json_text(value), &out->fixed);
 }
 
+/* Whether keys of the kind may come so. A jwt's depend on its algs: scheme_parse_jwt asks. */
+static bool parse_key_fits(const scheme_kind *kind, key_decoding decode)
+{
+	if (kind->id == KIND_ECDSA_P256 || kind->id == KIND_RSA_PKCS1)
+		return decode >= DECODE_PEM;
+	if (kind->id == KIND_ED25519)
+		return decode <= DECODE_PEM;
+	return kind->id == KIND_JWT || decode < DECODE_PEM;
+}
+
 static int32_t parse_key(scheme_parser *p, const json *value, const scheme_kind *kind,
                          scheme_key_rule *out)
 {
@@ -181,7 +191,9 @@ static int32_t parse_key(scheme_parser *p, const json *value, const scheme_kind 
 		return fail(p->error, KNOCKER_INVALID_ARGUMENT,
 		            "scheme: 'key' has no meaning for kind '%s'", kind->name);
 	if (!value)
-		return 0;
+		return parse_key_fits(kind, DECODE_UTF8)
+		           ? 0
+		           : fail(p->error, KNOCKER_INVALID_ARGUMENT, "scheme: 'key' is missing");
 	rc = scheme_parse_known(p, value, "key", known);
 	if (rc == 0)
 		rc = scheme_parse_text(p, value, "key", "strip", false, &out->strip);
@@ -189,11 +201,15 @@ static int32_t parse_key(scheme_parser *p, const json *value, const scheme_kind 
 		rc = scheme_parse_text(p, value, "key", "decode", true, &decode);
 	if (rc == 0)
 		rc = scheme_parse_word(p, "key.decode", decode, decodings, &word);
-	if (rc == 0 && word > DECODE_BASE64_OR_RAW)
-		return fail(p->error, KNOCKER_INVALID_ARGUMENT,
-		            "scheme: key.decode '%s' is not supported in this version", decodings[word]);
+	if (rc == 0 && !parse_key_fits(kind, (key_decoding)word))
+		rc = fail(p->error, KNOCKER_INVALID_ARGUMENT,
+		          "scheme: 'key.decode' is '%s', which makes no keys of kind '%s'", decodings[word],
+		          kind->name);
 	if (rc == 0)
 		rc = scheme_parse_text(p, value, "key", "derive", false, &derive);
+	if (rc == 0 && bytes_given(derive) && word >= DECODE_PEM)
+		rc = fail(p->error, KNOCKER_INVALID_ARGUMENT,
+		          "scheme: 'key.derive' has no meaning for public keys");
 	if (rc == 0 && bytes_given(derive) && !bytes_is(derive, "sha1"))
 		return fail(p->error, KNOCKER_INVALID_ARGUMENT,
 		            "scheme: 'key.derive' is the unknown word '%.*s'", QUOTED(derive));
@@ -210,9 +226,6 @@ static int32_t parse_kind(scheme_parser *p, knocker_bytes name, const scheme_kin
 	if (!*out)
 		return fail(p->error, KNOCKER_INVALID_ARGUMENT, "scheme: 'kind' is the unknown word '%.*s'",
 		            QUOTED(name));
-	if (!(*out)->supported)
-		return fail(p->error, KNOCKER_INVALID_ARGUMENT,
-		            "scheme: kind '%s' is not supported in this version", (*out)->name);
 	return 0;
 }
 
@@ -228,6 +241,10 @@ static int32_t parse_alt(scheme_parser *p, const json *value, const scheme_group
 		rc = scheme_parse_text(p, value, "alt", "kind", true, &kind);
 	if (rc == 0)
 		rc = parse_kind(p, kind, &out->kind);
+	if (rc == 0 && (out->kind->id == KIND_JWT) != (own->kind->id == KIND_JWT))
+		rc = fail(p->error, KNOCKER_INVALID_ARGUMENT,
+		          "scheme: 'alt.kind' is '%s', but tokens and signatures do not go together",
+		          out->kind->name);
 	if (rc == 0 && !alg && out->kind->has_alg && own->kind->has_alg)
 		out->alg = own->alg;
 	else if (rc == 0)
@@ -314,15 +331,15 @@ static int32_t parse_vars(scheme_parser *p, scheme_try *t)
 	return rc;
 }
 
-/* "sha256hex(TEMPLATE)" */
 static int32_t parse_require(scheme_parser *p, knocker_bytes text, scheme_template *out)
 {
-	if (!bytes_starts(text, "sha256hex(") || ((const char *)text.data)[text.len - 1] != ')')
+	knocker_bytes hashed;
+
+	if (!scheme_parse_hashed(text, &hashed))
 		return fail(p->error, KNOCKER_INVALID_ARGUMENT,
 		            "scheme: 'when_query.require' is '%.*s' and must be sha256hex(TEMPLATE)",
 		            QUOTED(text));
-	return scheme_parse_template(p, "when_query.require",
-	                             bytes_part(text, 10, (size_t)text.len - 1), IN_SIGNED, out);
+	return scheme_parse_template(p, "when_query.require", hashed, IN_SIGNED, out);
 }
 
 static int32_t parse_when_query(scheme_parser *p, scheme_try *t)
@@ -395,6 +412,8 @@ static int32_t parse_try(scheme_parser *p, scheme_try *t)
 		rc = parse_vars(p, t);
 	if (rc == 0)
 		rc = parse_signed(p, t);
+	if (rc == 0 && p->scheme->kind->id == KIND_JWT)
+		rc = scheme_parse_jwt(p, t);
 	return rc < 0 ? rc : scheme_parse_extract(p, scheme_parse_top(p, "extract"), t);
 }
 

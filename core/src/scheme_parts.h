@@ -20,6 +20,8 @@
 #define SCHEME_ITEMS_MAX 256 /* items of one signature that are read */
 #define SCHEME_FORM_MAX 1000 /* fields of a form that is sorted: senders have dozens */
 #define SCHEME_URL_TRIES 9   /* spellings of {url~} */
+#define SCHEME_CLAIMS_MAX 24 /* claims that a scheme reads */
+#define SCHEME_KEYS_MAX 64   /* two for each secret; a set of public keys may hold several */
 
 /* ---- texts and sources ---- */
 
@@ -38,6 +40,7 @@ typedef enum {
 	SOURCE_QUERY,
 	SOURCE_SIG,
 	SOURCE_SIGITEM,
+	SOURCE_CLAIM, /* of the token that verified */
 	SOURCE_OPTION,
 	SOURCE_JOIN
 } source_kind;
@@ -47,7 +50,7 @@ struct scheme_source {
 	source_kind kind;
 	knocker_bytes word; /* as the scheme has it, for messages: "json:data.id" */
 	scheme_name name;   /* header, path, field, element; of a join its separator */
-	size_t slot;        /* of headers and paths; the number of an item or option */
+	size_t slot;        /* of headers, paths and claims; the number of an item or option */
 	const scheme_source *pieces;
 	size_t piece_count;
 };
@@ -110,7 +113,15 @@ typedef enum {
 	KIND_JWT
 } kind_id;
 typedef enum { ENCODING_NONE, ENCODING_HEX, ENCODING_BASE64, ENCODING_BASE64URL } encoding;
-typedef enum { DECODE_UTF8, DECODE_HEX, DECODE_BASE64, DECODE_BASE64_OR_RAW } key_decoding;
+typedef enum {
+	DECODE_UTF8,
+	DECODE_HEX,
+	DECODE_BASE64,
+	DECODE_BASE64_OR_RAW,
+	DECODE_PEM, /* the first that makes public keys */
+	DECODE_JWKS
+} key_decoding;
+typedef enum { JWT_HS256, JWT_HS384, JWT_HS512, JWT_RS256, JWT_ES256, JWT_ALGS } jwt_alg;
 typedef enum { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_RFC3339, UNIT_RFC3339_OR_S } time_unit;
 
 typedef struct scheme_kind scheme_kind;
@@ -174,6 +185,21 @@ typedef struct {
 	size_t member_count;
 } scheme_dedupe;
 
+/* A claim, and what it must be: one of `texts`; `is_hash`: the SHA-256 of the only one in hex. */
+typedef struct {
+	size_t slot;
+	bool is_hash, if_body;
+	scheme_templates texts;
+} scheme_claim;
+
+typedef struct {
+	uint32_t algs; /* a bit for each jwt_alg */
+	int64_t leeway_s;
+	size_t exp, nbf, require_count, claim_count; /* exp and nbf are slots */
+	const size_t *require;                       /* slots */
+	const scheme_claim *claims;
+} scheme_jwt;
+
 typedef enum { ID_DELIVERY, ID_EVENT, ID_TYPE, ID_COUNT } id_kind;
 
 /* All that may hold {family}: one such for each family, or one. */
@@ -183,6 +209,7 @@ typedef struct {
 	scheme_group groups[SCHEME_GROUPS_MAX];
 	scheme_var vars[SCHEME_VARS_MAX];
 	scheme_templates sign;
+	scheme_jwt jwt;
 	const scheme_when_query *when;
 	size_t when_count;
 	scheme_sources ids[ID_COUNT];
@@ -235,15 +262,16 @@ struct scheme {
 	arena memory;
 	const scheme_kind *kind;
 	size_t group_count, var_count, try_count, option_count, header_count, path_count,
-		item_path_count;
+		item_path_count, claim_count;
 	scheme_signature signature;
 	const scheme_try *tries;
 	scheme_option options[SCHEME_OPTIONS_MAX];
 	scheme_name headers[SCHEME_HEADERS_MAX];
 	scheme_name paths[SCAN_PATHS_MAX];      /* of json: */
 	scheme_name item_paths[SCAN_PATHS_MAX]; /* of j: */
-	bool paths_dynamic;                     /* an option stands in a path: cut for each request */
-	scan_path cut[SCAN_PATHS_MAX], item_cut[SCAN_PATHS_MAX];
+	scheme_name claims[SCHEME_CLAIMS_MAX];
+	bool paths_dynamic; /* an option stands in a path: cut for each request */
+	scan_path cut[SCAN_PATHS_MAX], item_cut[SCAN_PATHS_MAX], claim_cut[SCHEME_CLAIMS_MAX];
 	const knocker_bytes *bases; /* "" is the root; "a.*.b" as given */
 	size_t base_count;
 	bool has_replay, has_window;
@@ -254,7 +282,8 @@ struct scheme {
 	const scheme_handshake *handshakes;
 	size_t handshake_count;
 	bool stores_secret;
-	bool credential_in_body;
+	/* What is sent passes with any body: it is never stored. */
+	bool is_credential, credential_in_body;
 	scheme_answer accept, reject;
 	knocker_bytes options_json;
 };
@@ -269,6 +298,11 @@ typedef struct {
 	crypto_key *hmac[DIGEST_KINDS];
 	/* Of token and basic: of the secret's text, so that comparing takes one time for any length. */
 	uint8_t hash[32];
+	crypto_public *pair;
+	/* What a JWK says that it is for: JWT_ALGS is any, and an absent name any. */
+	jwt_alg alg;
+	uint8_t *id;
+	size_t id_len;
 } scheme_key;
 
 typedef struct {
@@ -285,7 +319,8 @@ typedef struct {
 struct scheme_keys {
 	size_t secret_count, key_count;
 	scheme_secret secrets[LIMIT_SECRETS];
-	scheme_key keys[2 * LIMIT_SECRETS];
+	scheme_key keys[SCHEME_KEYS_MAX];
+	bool to_sign; /* private keys of a pair are taken, too */
 	/* By the scheme's numbers; defaults filled in. */
 	scheme_option_value options[SCHEME_OPTIONS_MAX];
 };
@@ -317,6 +352,7 @@ typedef enum {
 	REFUSED_AMBIGUOUS,
 	REFUSED_VAR,
 	REFUSED_MISMATCH,
+	REFUSED_CLAIM,
 	REFUSED_STALE
 } refusal;
 
@@ -334,8 +370,10 @@ typedef struct {
 	scheme_text headers[SCHEME_HEADERS_MAX];
 	scan_value values[SCAN_PATHS_MAX], form_values[SCAN_PATHS_MAX], item_values[SCAN_PATHS_MAX];
 	enum { BODY_UNREAD, BODY_JSON, BODY_OTHER } body, form_body;
-	const scan_path *paths, *item_paths;
+	const scan_path *paths, *item_paths, *claim_paths;
 	bool has_item;
+	knocker_bytes token; /* the claims of the one that verified; absent: none has */
+	scan_value claims[SCHEME_CLAIMS_MAX];
 
 	const scheme_try *current;
 	bool has_signature;
@@ -345,7 +383,7 @@ typedef struct {
 	size_t candidate_count, candidates_seen, sets_seen;
 	knocker_bytes vars[SCHEME_VARS_MAX];
 	/* Those that were signed: others may stand beside them. */
-	knocker_bytes passed_set, passed_vars[SCHEME_VARS_MAX];
+	knocker_bytes passed_set, passed_token, passed_vars[SCHEME_VARS_MAX];
 	knocker_bytes ids[ID_COUNT];
 	const scheme_key *matched;
 	knocker_bytes url_tries[SCHEME_URL_TRIES];
@@ -371,6 +409,7 @@ const char *scheme_source_says(scheme_reading *r, const scheme_source *source); 
 const scan_value *scheme_body_values(scheme_reading *r);
 bool scheme_body_is_json(scheme_reading *r);
 void scheme_item_enter(scheme_reading *r, scan_value item);
+void scheme_token_enter(scheme_reading *r, knocker_bytes claims); /* absent: of no token */
 
 /* scheme_candidate.c */
 bool scheme_item_char(char c, knocker_bytes any);
@@ -417,7 +456,7 @@ void codec_time_write(time_unit unit, int64_t now_s, char out[32]);
 struct scheme_kind {
 	const char *name;
 	kind_id id;
-	bool supported, has_alg, has_key, has_signed, has_encoding;
+	bool has_alg, has_key, has_signed, has_encoding;
 	/* Whether one of the reading's candidates is right under one of the group's keys; all are
 	 * tried. */
 	bool (*check)(scheme_reading *r, size_t group, scheme_templates sign);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "error.h"
-#include "scheme_parts.h"
+#include "scheme_jwt.h"
 
 static int32_t sign_refuse(knocker_error *error, const char *why)
 {
@@ -12,7 +12,7 @@ static int32_t sign_refuse(knocker_error *error, const char *why)
 
 /* ---- vars: times are now, other texts stand in the request's headers or are made up ---- */
 
-static knocker_bytes sign_made_up(scheme_reading *r)
+knocker_bytes scheme_made_up(scheme_reading *r)
 {
 	knocker_bytes parts[2], made;
 	char time[32], *id = arena_get(r->arena, 72);
@@ -52,6 +52,10 @@ static int32_t sign_var(scheme_reading *r, const scheme_var *var, knocker_bytes 
 {
 	scheme_text read = scheme_sources_read(r, var->from);
 
+	if (var->from.list[0].kind == SOURCE_CLAIM) {
+		*out = var->unit != UNIT_NONE ? sign_time(r, var->unit) : scheme_made_up(r);
+		return 0;
+	}
 	if (!sign_is_sent(var->from.list[0].kind)) {
 		*out = read.text;
 		if (bytes_given(read.text) && !read.ambiguous)
@@ -62,7 +66,7 @@ static int32_t sign_var(scheme_reading *r, const scheme_var *var, knocker_bytes 
 	if (var->unit != UNIT_NONE)
 		*out = sign_time(r, var->unit);
 	else
-		*out = bytes_given(read.text) && !read.ambiguous ? read.text : sign_made_up(r);
+		*out = bytes_given(read.text) && !read.ambiguous ? read.text : scheme_made_up(r);
 	return 0;
 }
 
@@ -75,7 +79,7 @@ static const char *sign_digest_name(digest d)
 	return names[d];
 }
 
-static knocker_bytes sign_encode(scheme_reading *r, encoding how, knocker_bytes bytes)
+knocker_bytes scheme_encode(scheme_reading *r, encoding how, knocker_bytes bytes)
 {
 	char *text = arena_get(r->arena, 2 * (size_t)bytes.len + 8);
 	size_t len = 0;
@@ -96,7 +100,7 @@ static int32_t sign_digest(scheme_reading *r, const scheme_try *t, const scheme_
 {
 	const scheme_alg *alg = &t->groups[key->group].alg;
 	knocker_bytes parts[SCHEME_PARTS_MAX], pieces[3];
-	uint8_t computed[DIGEST_MAX];
+	uint8_t computed[CRYPTO_SIGNATURE_MAX];
 	scheme_templates sign;
 	size_t len;
 
@@ -106,17 +110,22 @@ static int32_t sign_digest(scheme_reading *r, const scheme_try *t, const scheme_
 	if (!scheme_template_fill(r, &sign.list[0], true, key, 0, parts))
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "the request cannot be signed: %s",
 		            r->error ? r->error : "a text is missing");
-	if (t->groups[key->group].kind->id == KIND_HASH)
+	if (key->pair)
+		len = crypto_public_sign(key->pair, alg->fixed, scheme_join(r, parts, sign.list[0].count),
+		                         computed);
+	else if (t->groups[key->group].kind->id == KIND_HASH)
 		len = crypto_hash(alg->fixed, parts, sign.list[0].count, computed);
 	else
 		len = crypto_key_hmac(key->hmac[alg->fixed], parts, sign.list[0].count, computed);
+	if (len == 0 && key->pair)
+		return sign_refuse(error, "its key is a public one, which only verifies");
 	if (len == 0)
 		return fail_memory(error);
 	pieces[0] = alg->how == ALG_AUTO ? bytes_of(sign_digest_name(alg->fixed)) : bytes_of("");
 	pieces[1] = bytes_given(r->scheme->signature.prefix) ? r->scheme->signature.prefix
 	                                                     : bytes_of("");
-	pieces[2] = sign_encode(r, r->scheme->signature.encoding,
-	                        (knocker_bytes){computed, (int64_t)len});
+	pieces[2] = scheme_encode(r, r->scheme->signature.encoding,
+	                          (knocker_bytes){computed, (int64_t)len});
 	*out = scheme_join(r, pieces, 3);
 	return 0;
 }
@@ -135,12 +144,15 @@ static int32_t sign_candidate(scheme_reading *r, const scheme_try *t, const sche
 		*out = text;
 		return 0;
 	case KIND_BASIC:
-		*out = sign_encode(r, ENCODING_BASE64, text);
+		*out = scheme_encode(r, ENCODING_BASE64, text);
 		return 0;
+	case KIND_JWT:
+		return scheme_jwt_sign(r, t, key, out, error);
 	case KIND_ED25519:
 	case KIND_ECDSA_P256:
 	case KIND_RSA_PKCS1:
-	case KIND_JWT:
+		if (key->pair)
+			return sign_digest(r, t, key, out, error);
 		break;
 	}
 	return sign_refuse(error, "its key is a public one, which only verifies");

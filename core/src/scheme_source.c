@@ -49,11 +49,17 @@ const char *scheme_shown(scheme_reading *r, knocker_bytes text)
 
 const char *scheme_source_says(scheme_reading *r, const scheme_source *source)
 {
-	static const char *const says[] = {"header '",      "headers '",
-	                                   "JSON member '", "JSON member '",
-	                                   "form field '",  "query member '",
-	                                   "element '",     "item '",
-	                                   "option '",      "'"};
+	static const char *const says[] = {"header '",
+	                                   "headers '",
+	                                   "JSON member '",
+	                                   "JSON member '",
+	                                   "form field '",
+	                                   "query member '",
+	                                   "element '",
+	                                   "item '",
+	                                   "claim '",
+	                                   "option '",
+	                                   "'"};
 	const char *name = source->kind == SOURCE_JOIN
 	                       ? scheme_shown(r, source->word)
 	                       : scheme_shown(r, scheme_name_text(r, source->name));
@@ -124,6 +130,9 @@ void scheme_reading_begin(scheme_reading *r, const scheme *s, const scheme_keys 
 	r->body = r->form_body = BODY_UNREAD;
 	r->paths = s->cut;
 	r->item_paths = s->item_cut;
+	r->claim_paths = s->claim_cut;
+	r->token = (knocker_bytes){0};
+	memset(r->claims, 0, s->claim_count * sizeof *r->claims);
 	r->current = s->tries;
 	r->item_count = r->candidate_count = r->candidates_seen = r->url_try_count = 0;
 	r->matched = NULL;
@@ -197,9 +206,11 @@ static void scheme_paths_prepare(scheme_reading *r)
 		return;
 	r->paths = scheme_paths_cut(r, s->paths, s->path_count);
 	r->item_paths = scheme_paths_cut(r, s->item_paths, s->item_path_count);
-	if (!r->paths || !r->item_paths) {
+	r->claim_paths = scheme_paths_cut(r, s->claims, s->claim_count);
+	if (!r->paths || !r->item_paths || !r->claim_paths) {
 		r->paths = s->cut;
 		r->item_paths = s->item_cut;
+		r->claim_paths = s->claim_cut;
 	}
 }
 
@@ -247,6 +258,16 @@ void scheme_item_enter(scheme_reading *r, scan_value item)
 	if (item.type == SCAN_ABSENT)
 		item.raw = bytes_of("");
 	scan_all(item.raw, r->item_paths, r->scheme->item_path_count, r->item_values);
+}
+
+void scheme_token_enter(scheme_reading *r, knocker_bytes claims)
+{
+	r->token = claims;
+	if (r->scheme->claim_count == 0)
+		return;
+	scheme_paths_prepare(r);
+	scan_all(bytes_given(claims) ? claims : bytes_of(""), r->claim_paths, r->scheme->claim_count,
+	         r->claims);
 }
 
 static scheme_text scheme_value_text(scheme_reading *r, scan_value v)
@@ -344,6 +365,8 @@ static scheme_text scheme_source_find(scheme_reading *r, const scheme_source *so
 		if (source->slot < r->item_count)
 			read.text = r->items[source->slot];
 		return read;
+	case SOURCE_CLAIM:
+		return scheme_value_text(r, r->claims[source->slot]);
 	case SOURCE_OPTION:
 		read.text = scheme_option_text(r->scheme, r->keys, source->slot);
 		return read;
@@ -363,7 +386,8 @@ scheme_text scheme_source_read(scheme_reading *r, const scheme_source *source)
 		return (scheme_text){0};
 	if (read.text.len == 0) {
 		read.text = (knocker_bytes){0};
-		if (source->kind != SOURCE_JSON && source->kind != SOURCE_ITEM)
+		if (source->kind != SOURCE_JSON && source->kind != SOURCE_ITEM &&
+		    source->kind != SOURCE_CLAIM)
 			read.is_null = true;
 	}
 	return read;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "error.h"
-#include "scheme_parts.h"
+#include "scheme_jwt.h"
 
 /* ---- which digest ---- */
 
@@ -160,6 +160,48 @@ static bool verify_has_keys(const scheme_keys *keys, size_t group)
 	return false;
 }
 
+/* The first set that passes is what ids are read of. */
+static bool verify_passed(scheme_reading *r, knocker_bytes set)
+{
+	if (bytes_given(r->passed_set))
+		return true;
+	r->passed_set = set;
+	r->passed_token = r->token;
+	memcpy(r->passed_vars, r->vars, sizeof r->vars);
+	return true;
+}
+
+/* One token: signed first, since only then its claims are anybody's, which vars may be. */
+static bool verify_token(scheme_reading *r, const scheme_try *t, size_t group, knocker_bytes token)
+{
+	int64_t off_s;
+
+	return scheme_jwt_signed(r, group, token) && verify_vars_read(r, t, &off_s) &&
+	       scheme_jwt_claims_good(r, &t->jwt) && verify_in_window(r, off_s);
+}
+
+/* One set of items that are tokens. */
+static bool verify_tokens(scheme_reading *r, const scheme_try *t, knocker_bytes set)
+{
+	bool passes = false, usable = false;
+	size_t i, c;
+
+	scheme_items_cut(r, set);
+	for (i = 0; i < r->scheme->group_count; i++) {
+		if (!verify_has_keys(r->keys, i))
+			continue;
+		scheme_candidates_find(r, &t->groups[i], DIGEST_SHA256);
+		usable |= r->candidate_count > 0;
+		for (c = 0; c < r->candidate_count; c++)
+			if (verify_token(r, t, i, r->candidates[c].bytes))
+				passes = verify_passed(r, set);
+	}
+	if (!usable)
+		scheme_refuse(r, REFUSED_MALFORMED, "no usable signature in %s",
+		              scheme_source_says(r, &t->from.list[0]));
+	return passes;
+}
+
 /* One set of items: its vars, all of its candidates under all keys, and then the window. */
 static bool verify_set(scheme_reading *r, const scheme_try *t, knocker_bytes set)
 {
@@ -186,13 +228,7 @@ static bool verify_set(scheme_reading *r, const scheme_try *t, knocker_bytes set
 		              scheme_source_says(r, &t->from.list[0]));
 	else if (!matched)
 		scheme_refuse(r, REFUSED_MISMATCH, "signature does not match");
-	if (!matched || !verify_in_window(r, off_s))
-		return false;
-	if (!bytes_given(r->passed_set)) {
-		r->passed_set = set;
-		memcpy(r->passed_vars, r->vars, sizeof r->vars);
-	}
-	return true;
+	return matched && verify_in_window(r, off_s) && verify_passed(r, set);
 }
 
 /* One signature's text, in all its sets. */
@@ -211,7 +247,8 @@ static bool verify_text(scheme_reading *r, const scheme_try *t, const scheme_sou
 	}
 	while (r->sets_seen < SCHEME_SETS_MAX && scheme_piece_next(text, sets, &at, &set)) {
 		r->sets_seen++;
-		passes |= verify_set(r, t, set);
+		passes |= t->groups[0].kind->id == KIND_JWT ? verify_tokens(r, t, set)
+		                                            : verify_set(r, t, set);
 	}
 	return passes;
 }
@@ -355,6 +392,7 @@ static bool verify_families(scheme_reading *r)
 	}
 	r->has_signature = any;
 	r->current = told ? told : s->tries;
+	scheme_token_enter(r, (knocker_bytes){0});
 	return false;
 }
 
@@ -384,6 +422,8 @@ static void verify_read(scheme_reading *r, scheme_verdict *out)
 		out->valid = true;
 		r->has_signature = true;
 		memcpy(r->vars, r->passed_vars, sizeof r->vars);
+		if (r->token.data != r->passed_token.data)
+			scheme_token_enter(r, r->passed_token);
 		scheme_items_cut(r, r->passed_set);
 		if (!scheme_handshake_answer(r, true, out) && !scheme_answer_write(r, &s->accept, out))
 			out->status = s->accept.status;
