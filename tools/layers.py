@@ -23,6 +23,7 @@ LAYERS = {
     "store*": 2,
     # 3: what the product does
     "batch*": 3,
+    "diagnose*": 3,
     "endpoint*": 3,
     "handle": 3,
     "inbox*": 3,
@@ -30,6 +31,7 @@ LAYERS = {
     "operator*": 3,
     "receipt*": 3,
     "retention*": 3,
+    "reverify*": 3,
     "schema*": 3,
     "stats": 3,
     "work*": 3,

@@ -1,12 +1,10 @@
 /*
  * Knocker: a durable webhook inbox inside an application's own SQLite file.
- *
  * From top to bottom this header is a tutorial: values and errors (0), a file is opened (1), an
  * endpoint registered (2), a request received (3), an event worked on (4), and everything
  * inspected, replayed and pruned (5).
  *
  * What holds for every call:
- *
  *   Results    0 = done, 1 = nothing there (each call says what that means), negative = a failure.
  *   Errors     `error` is yours and may be NULL. A failure fills it with the code and one sentence
  *              that names the offending value, never a secret; success leaves it alone.
@@ -60,13 +58,7 @@ enum {
 const char *knocker_error_name(int64_t code); /* "lease_lost"; "unknown" for any other number */
 const char *knocker_version(void);            /* "0.1.0" */
 
-enum {
-	KNOCKER_NULL = 0,
-	KNOCKER_INTEGER = 1,
-	KNOCKER_REAL = 2,
-	KNOCKER_TEXT = 3,
-	KNOCKER_BLOB = 4
-};
+enum { KNOCKER_NULL, KNOCKER_INTEGER, KNOCKER_REAL, KNOCKER_TEXT, KNOCKER_BLOB }; /* 0 to 4 */
 typedef struct {
 	int64_t type; /* KNOCKER_NULL ... KNOCKER_BLOB: says which member counts */
 	int64_t integer;
@@ -143,15 +135,14 @@ typedef struct {
 	int64_t external; /* if 1: you verify `provider` yourself, and pass each request's verdict */
 } knocker_endpoint;
 
-/* Registers an endpoint in the file and in this process, in place of all that an endpoint of this
- * name was before, but for its pause: without `provider` nothing is verified from then on. `id` may
- * be NULL. */
+/* Registers an endpoint in the file and in this process, in place of all that one of this name was
+ * before, but for its pause: without `provider` nothing is verified then. `id` may be NULL. */
 int32_t knocker_endpoint_add(knocker *k, const knocker_endpoint *endpoint, int64_t *id,
                              knocker_error *error);
 /* Holds (1) or resumes (0) the handling of its events, for all workers; receiving goes on. */
 int32_t knocker_endpoint_pause(knocker *k, knocker_bytes name, int32_t paused,
                                knocker_error *error);
-/* The built-ins. Rows: name, version, title, kind, has_replay_window, options_json. */
+/* The built-ins. Rows: name, version, title, kind, has_replay_window, options_json, curated. */
 int32_t knocker_providers(knocker_rows **out, knocker_error *error);
 
 /* ---- 3. Receive ---- */
@@ -183,31 +174,35 @@ typedef struct {
 	knocker_bytes ids_delivery_id;
 } knocker_request;
 
-/*
- * Verifies a request, stores it, makes it an event unless that is known, and queues it, in one
+/* Verifies a request, stores it, makes it an event unless that is known, and queues it, in one
  * commit. Call it in the route and answer what it says: 204, or what the provider wants. A rejected
  * request is a result, not an error: event_id is null and status_code 401 (not valid), 404 (the
- * endpoint is disabled) or 413 (too large).
- * Row: delivery_id, event_id, duplicate (0 or 1), status_code, response_headers (lines, or null),
- * response_body (or null).
- */
+ * endpoint is disabled) or 413 (too large). Row: delivery_id, event_id, duplicate (0 or 1),
+ * status_code, response_headers (lines, or null), response_body (or null). */
 int32_t knocker_receive(knocker *k, const knocker_request *request, knocker_rows **out,
                         knocker_error *error);
 /* 1 to 1000 of them in one commit. A row each, in order, with error_code (0: received) and error
  * besides: a bad request fails alone. */
 int32_t knocker_receive_many(knocker *k, const knocker_request *const *requests, int32_t count,
                              knocker_rows **out, knocker_error *error);
-/* The trusted door: nothing is verified. `verdict` is required: VALID and UNCHECKED make an event,
- * INVALID an orphan and 401. */
+/* The trusted door: nothing is verified. A `verdict` is required: INVALID is an orphan and 401. */
 int32_t knocker_ingest(knocker *k, const knocker_request *request, knocker_rows **out,
                        knocker_error *error);
 
 /* Judges a request by its `provider`, secrets and options, and reads no file. `now_ms` 0: the
- * system's clock. Row: valid (0 or 1), error,
- * event_type, provider_event_id, provider_delivery_id, dedupe_key, response_status,
- * response_headers, response_body. */
+ * system's clock. Row: valid (0 or 1), error, event_type, provider_event_id, provider_delivery_id,
+ * dedupe_key, response_status, response_headers, response_body. */
 int32_t knocker_verify(const knocker_request *request, int64_t now_ms, knocker_rows **out,
                        knocker_error *error);
+/* What would make a request valid: tries the known mistakes, and `others_json`, further secrets as
+ * {"NAME": ["secret"]}. Rows, likeliest first: cause (null: none fits), sentence. docs/c-api.md. */
+int32_t knocker_diagnose(const knocker_request *request, knocker_bytes others_json, int64_t now_ms,
+                         knocker_rows **out, knocker_error *error);
+/* The same of a stored delivery, at the time it came: `request` has only provider, secrets and
+ * options, of its endpoint where not given. Tries the secrets of all endpoints registered here. */
+int32_t knocker_diagnose_delivery(knocker *k, int64_t delivery_id, const knocker_request *request,
+                                  knocker_bytes others_json, knocker_rows **out,
+                                  knocker_error *error);
 /* Signs one, with the first secret, as its provider would. Rows: name and value of each header. */
 int32_t knocker_sign(const knocker_request *request, int64_t now_ms, knocker_rows **out,
                      knocker_error *error);
@@ -344,6 +339,14 @@ int32_t knocker_replay(knocker *k, int64_t event_id, knocker_error *error);
 int32_t knocker_requeue(knocker *k, int64_t event_id, knocker_error *error);
 int32_t knocker_replay_delivery(knocker *k, int64_t delivery_id, knocker_error *error);
 
+/* After a fix: verifies an endpoint's orphans again, as at the time each came; those that pass become
+ * events, or repeats of one. `by` has only the endpoint, and provider, secrets and options where not
+ * those registered. Oldest first, those since `since_s` above `after_id`, at most `limit` (100; to
+ * 1000). `dry_run` 1: writes nothing. Rows: delivery_id, outcome (event, repeat, rejected, redacted,
+ * no_body), event_id, signature_error (which stays), error (today's). */
+int32_t knocker_reverify(knocker *k, const knocker_request *by, int64_t since_s, int64_t after_id,
+                         int64_t limit, int32_t dry_run, knocker_rows **out, knocker_error *error);
+
 /* Why an event is where it is. Row: event_id, status, sentence, cause (waiting, due_later, leased,
  * lease_expired, paused, handled, dead, ignored, unqueued), due_at, worker_id, lease_until,
  * attempt_count, last_error, orphan_delivery_id, orphan_error. */
@@ -383,8 +386,6 @@ typedef struct {
  * attempts_pruned, deliveries_pruned, live_jobs_pruned, orphan_deliveries_pruned. */
 int32_t knocker_retain(knocker *k, const knocker_retention *retention, knocker_rows **out,
                        knocker_error *error);
-
-/* ---- 6. Knocker's SQL functions in this process ---- */
 
 /* Registers the SQL door (docs/sql.md) with each connection that the process opens from now on
  * through the same SQLite library, as `.load ./knocker` does for one. */

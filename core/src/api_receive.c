@@ -1,8 +1,9 @@
-/* The C door for requests: receive, ingest, verify, sign. No rule stands here. */
+/* The C door for requests: receive, ingest, verify, diagnose, sign. No rule stands here. */
 #include <string.h>
 
 #include "batch.h"
 #include "clock.h"
+#include "diagnose.h"
 #include "error.h"
 #include "handle.h"
 
@@ -184,4 +185,50 @@ int32_t knocker_sign(const knocker_request *request, int64_t now_ms, knocker_row
                      knocker_error *error)
 {
 	return api_pure(request, now_ms, true, out, error);
+}
+
+int32_t knocker_diagnose(const knocker_request *request, knocker_bytes others_json, int64_t now_ms,
+                         knocker_rows **out, knocker_error *error)
+{
+	knocker_request q;
+	diagnose_place place = {.others_json = handle_bytes(others_json)};
+	int32_t rc;
+
+	if (!out)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	*out = NULL;
+	rc = handle_request(request, &q, error);
+	if (rc == 0)
+		rc = inbox_range_check("now_ms", now_ms, 0, INT64_MAX / 4, error);
+	if (rc < 0)
+		return rc;
+	place.now_ms = now_ms ? now_ms : clock_wall_ms();
+	return diagnose_request(&place, &q, out, error);
+}
+
+int32_t knocker_diagnose_delivery(knocker *k, int64_t delivery_id, const knocker_request *request,
+                                  knocker_bytes others_json, knocker_rows **out,
+                                  knocker_error *error)
+{
+	knocker_request q;
+	diagnose_place place = {.others_json = handle_bytes(others_json), .delivery_id = delivery_id};
+	int32_t rc;
+
+	if (!out)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	*out = NULL;
+	rc = handle_request(request, &q, error);
+	if (rc == 0)
+		rc = inbox_range_check("delivery_id", delivery_id, 1, INT64_MAX, error);
+	if (rc == 0)
+		rc = handle_enter(k, error);
+	if (rc < 0)
+		return rc;
+	place.known = &k->inbox.registrations;
+	rc = store_reader(k->store, &place.reader, error);
+	if (rc == 0)
+		rc = diagnose_request(&place, &q, out, error);
+	store_reader_leave(k->store, place.reader);
+	handle_leave(k);
+	return rc;
 }

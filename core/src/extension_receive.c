@@ -1,9 +1,10 @@
-/* The SQL door: bootstrap, endpoints, receive, ingest, verify, sign. */
+/* The SQL door: bootstrap, endpoints, receive, ingest, verify, diagnose, sign. */
 #include "extension_parts.h"
 
 #include <string.h>
 
 #include "clock.h"
+#include "diagnose.h"
 #include "error.h"
 #include "json.h"
 #include "receipt.h"
@@ -372,6 +373,44 @@ static int32_t sql_verify(call *c, knocker_error *error)
 	return rc < 0 ? rc : call_give_rows(c, rows, false, error);
 }
 
+static int32_t sql_diagnose(call *c, knocker_error *error)
+{
+	knocker_request q = {.size = sizeof q};
+	diagnose_place place = {0};
+	knocker_rows *rows = NULL;
+	int32_t rc = call_text(c, 1, "secrets_json", &q.secrets_json, error);
+
+	if (rc == 0)
+		rc = sql_pure_request(c, &q, &place.now_ms, error);
+	if (rc == 0)
+		rc = call_text(c, 8, "others_json", &place.others_json, error);
+	if (rc == 0)
+		rc = diagnose_request(&place, &q, &rows, error);
+	return rc < 0 ? rc : call_give_rows(c, rows, true, error);
+}
+
+static int32_t sql_diagnose_delivery(call *c, knocker_error *error)
+{
+	knocker_request q = {.size = sizeof q};
+	diagnose_place place = {.known = &c->x->inbox.registrations, .reader = c->x->d};
+	knocker_rows *rows = NULL;
+	int32_t rc = call_int_required(c, 0, "delivery_id", &place.delivery_id, error);
+
+	if (rc == 0)
+		rc = inbox_range_check("delivery_id", place.delivery_id, 1, INT64_MAX, error);
+	if (rc == 0)
+		rc = call_text(c, 1, "provider_or_scheme_json", &q.provider, error);
+	if (rc == 0)
+		rc = call_text(c, 2, "secrets_json", &q.secrets_json, error);
+	if (rc == 0)
+		rc = call_text(c, 3, "options_json", &q.options_json, error);
+	if (rc == 0)
+		rc = call_text(c, 4, "others_json", &place.others_json, error);
+	if (rc == 0)
+		rc = diagnose_request(&place, &q, &rows, error);
+	return rc < 0 ? rc : call_give_rows(c, rows, true, error);
+}
+
 /* One secret as the list that the engine takes. */
 static int32_t sql_secret_list(call *c, int at, knocker_bytes *out, knocker_error *error)
 {
@@ -437,6 +476,8 @@ static const extension_entry receiving_entries[] = {
 	{"knocker_ingest", 13, 13, CALL_WRITE, sql_ingest},
 	{"knocker_verify", 8, 8, CALL_PURE, sql_verify},
 	{"knocker_sign", 8, 8, CALL_PURE, sql_sign},
+	{"knocker_diagnose", 8, 9, CALL_PURE, sql_diagnose},
+	{"knocker_diagnose_delivery", 1, 5, CALL_READ, sql_diagnose_delivery},
 	{NULL, 0, 0, CALL_PURE, NULL},
 };
 

@@ -52,6 +52,24 @@ void registration_put(registrations *all, registration *r)
 	registration_leave(old);
 }
 
+bool registration_next(registrations *all, int32_t *at, registration **r)
+{
+	registration *before = *r, *found = NULL;
+	int32_t seen = 0, i;
+
+	pthread_mutex_lock(&all->lock);
+	for (i = 0; i < REGISTRATION_BUCKETS && !found; i++)
+		for (found = all->buckets[i]; found && seen < *at; found = found->next)
+			seen++;
+	if (found)
+		atomic_fetch_add(&found->users, 1);
+	pthread_mutex_unlock(&all->lock);
+	++*at;
+	*r = found;
+	registration_leave(before);
+	return found != NULL;
+}
+
 bool registration_queue_next(registrations *all, int32_t *at, char out[LIMIT_NAME + 1])
 {
 	bool found = false;

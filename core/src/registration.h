@@ -38,6 +38,9 @@ void registration_put(registrations *all,
 registration *registration_find(registrations *all,
                                 knocker_bytes name); /* NULL: none; left again */
 void registration_leave(registration *r);            /* the last user frees it; NULL is fine */
+/* The registrations one by one: leaves `*r`, which starts as NULL, and holds the next one. `*at`
+ * starts at 0. False: there is no more, and nothing is held. */
+bool registration_next(registrations *all, int32_t *at, registration **r);
 /* The queues that registrations have of their own, one by one, into `out`; `*at` starts at 0. */
 bool registration_queue_next(registrations *all, int32_t *at, char out[LIMIT_NAME + 1]);
 
