@@ -54,7 +54,7 @@ static int32_t parse_slot(scheme_parser *p, const char *what, scheme_name name, 
                           size_t *count, size_t max, size_t *slot)
 {
 	for (*slot = 0; *slot < *count; (*slot)++)
-		if (bytes_equal(list[*slot].text, name.text))
+		if (bytes_equal(list[*slot].text, name.text) && list[*slot].is_whole == name.is_whole)
 			return 0;
 	if (*count == max)
 		return parse_wrong(p, what, "is one more than a scheme may read:", name.text);
@@ -107,7 +107,8 @@ int32_t scheme_parse_path(scheme_parser *p, const char *what, knocker_bytes path
 	return 0;
 }
 
-int32_t scheme_parse_claim(scheme_parser *p, const char *what, knocker_bytes path, size_t *slot)
+int32_t scheme_parse_claim(scheme_parser *p, const char *what, knocker_bytes path, bool is_whole,
+                           size_t *slot)
 {
 	scheme *s = p->scheme;
 	knocker_bytes *steps = scheme_room(p, SCAN_STEPS_MAX, sizeof *steps);
@@ -117,11 +118,13 @@ int32_t scheme_parse_claim(scheme_parser *p, const char *what, knocker_bytes pat
 	if (rc == 0 && s->kind->id != KIND_JWT)
 		rc = parse_wrong(p, what, "reads a token, which only kind 'jwt' has: claim", path);
 	if (rc == 0)
+		name.is_whole = is_whole && (bytes_find(path, '.') >= 0 || bytes_is(path, "$"));
+	if (rc == 0)
 		rc = parse_slot(p, what, name, s->claims, &s->claim_count, SCHEME_CLAIMS_MAX, slot);
 	if (rc < 0)
 		return rc;
 	s->paths_dynamic |= name.has_option;
-	if (!scan_path_cut(name.text, steps, &s->claim_cut[*slot]))
+	if (!scheme_path_cut(name, name.text, steps, &s->claim_cut[*slot]))
 		return parse_wrong(p, what, "has a path of too many steps:", path);
 	return 0;
 }
@@ -155,9 +158,11 @@ static int32_t parse_plain_source(scheme_parser *p, const char *what, knocker_by
 	if (is_path)
 		return scheme_parse_path(p, what, name, out->kind == SOURCE_ITEM, &out->slot);
 	if (out->kind == SOURCE_CLAIM)
-		return scheme_parse_claim(p, what, name, &out->slot);
+		return scheme_parse_claim(p, what, name, false, &out->slot);
 	if (out->kind == SOURCE_HEADER || out->kind == SOURCE_HEADERS)
 		return parse_header(p, what, out);
+	if (out->kind == SOURCE_SIG && !bytes_given(p->scheme->signature.kv))
+		return parse_wrong(p, what, "reads an element, but 'sig.kv' is absent:", out->word);
 	if (out->kind == SOURCE_SIGITEM)
 		return parse_item_number(p, what, out);
 	if (out->kind != SOURCE_OPTION)

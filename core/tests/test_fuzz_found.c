@@ -80,8 +80,23 @@ static void header_names_are_names(void)
 	}
 }
 
+/* Elements have a name by sig.kv; without it NULL was compared. */
+static void elements_need_kv(void)
+{
+	static const char without[] =
+		"{\"kind\":\"hmac\",\"alg\":\"sha256\",\"sig\":{\"from\":[\"header:s\"],\"enc\":\"hex\"},"
+		"\"vars\":{\"t\":{\"from\":[\"sig:t\"]}},\"signed\":[\"{t}{body}\"],\"extract\":{}}";
+	scheme *s = NULL;
+	knocker_error error = {0};
+
+	CHECK(scheme_compile(bytes_of(without), &s, &error) == KNOCKER_INVALID_ARGUMENT && !s &&
+	          strstr(error.text, "reads an element, but 'sig.kv' is absent: 'sig:t'"),
+	      "an element of a signature without elements is refused");
+}
+
 int main(void)
 {
+	elements_need_kv();
 	header_names_are_names();
 	no_line_ends_in_headers();
 	return check_end("test_fuzz_found");
