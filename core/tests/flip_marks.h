@@ -1,0 +1,171 @@
+/* What a request says, by the grammar of its scheme: which signatures it brings, decoded, and which
+ * texts may have been signed. Two requests are compared by it. Knows nothing of right or wrong. */
+#ifndef KNOCKER_FLIP_MARKS_H
+#define KNOCKER_FLIP_MARKS_H
+
+#include <string.h>
+
+#include "check.h"
+#include "scheme_parts.h"
+
+#define FLIP_MARKS_MAX 64
+
+/* Digests of what must have stayed: of each candidate, each signed text, or each key. */
+typedef struct {
+	uint8_t digests[FLIP_MARKS_MAX][32];
+	size_t count;
+} flip_marks;
+
+static void marks_add(flip_marks *marks, const knocker_bytes *parts, size_t count)
+{
+	uint8_t hash[DIGEST_MAX];
+
+	CHECK(marks->count < FLIP_MARKS_MAX && crypto_hash(DIGEST_SHA256, parts, count, hash) == 32,
+	      "there is room for what is compared");
+	if (marks->count < FLIP_MARKS_MAX)
+		memcpy(marks->digests[marks->count++], hash, 32);
+}
+
+static bool marks_meet(const flip_marks *a, const flip_marks *b)
+{
+	size_t i, k;
+
+	for (i = 0; i < a->count; i++)
+		for (k = 0; k < b->count; k++)
+			if (memcmp(a->digests[i], b->digests[k], 32) == 0)
+				return true;
+	return false;
+}
+
+/* ---- what a request says, by the grammar ---- */
+
+static void flip_candidates(scheme_reading *r, const scheme_try *t, flip_marks *marks)
+{
+	size_t i, k;
+
+	for (i = 0; i < r->scheme->group_count; i++) {
+		scheme_candidates_find(r, &t->groups[i], DIGEST_SHA256);
+		for (k = 0; k < r->candidate_count; k++)
+			marks_add(marks, &r->candidates[k].bytes, 1);
+	}
+}
+
+/* The vars of the signature in hand. `*time_s` is the one that the window asks, which need not be
+ * signed. False: one is missing. */
+static bool flip_vars(scheme_reading *r, const scheme_try *t, int64_t *time_s)
+{
+	size_t i;
+
+	*time_s = 0;
+	for (i = 0; i < r->scheme->var_count; i++) {
+		int64_t seconds = 0;
+
+		r->vars[i] = scheme_sources_read(r, t->vars[i].from).text;
+		if (!bytes_given(r->vars[i]) || !codec_time(r->vars[i], t->vars[i].unit, &seconds))
+			return false;
+		if (r->scheme->has_replay && i == r->scheme->replay_var)
+			*time_s = seconds;
+	}
+	return true;
+}
+
+static void flip_texts(scheme_reading *r, const scheme_try *t, flip_marks *marks)
+{
+	knocker_bytes parts[SCHEME_PARTS_MAX + 1];
+	scheme_templates sign;
+	size_t i, attempt;
+	int64_t time_s;
+
+	if (!flip_vars(r, t, &time_s) || !scheme_signed_choose(r, t, &sign))
+		return;
+	parts[0] = (knocker_bytes){&time_s, sizeof time_s};
+	if (sign.count == 0)
+		marks_add(marks, parts, 1);
+	scheme_url_spell(r);
+	for (i = 0; i < sign.count; i++)
+		for (attempt = 0; attempt < r->url_try_count; attempt++) {
+			bool urls = scheme_template_has(&sign.list[i], PART_URL_TRIES);
+
+			if ((attempt == 0 || urls) &&
+			    scheme_template_fill(r, &sign.list[i], true, &r->keys->keys[0], attempt, parts + 1))
+				marks_add(marks, parts, sign.list[i].count + 1);
+		}
+}
+
+/* One place where a signature may stand: each of its sets. */
+static void flip_source(scheme_reading *r, const scheme_try *t, knocker_bytes text,
+                        flip_marks *candidates, flip_marks *texts)
+{
+	knocker_bytes sets = r->scheme->signature.sets, set;
+	size_t at = 0;
+
+	if (!bytes_given(text) || !scheme_word_off(r->scheme->signature.word, &text))
+		return;
+	while (scheme_piece_next(text, bytes_given(sets) ? sets : bytes_of(""), &at, &set)) {
+		scheme_items_cut(r, set);
+		flip_candidates(r, t, candidates);
+		flip_texts(r, t, texts);
+	}
+}
+
+static void flip_try(scheme_reading *r, const scheme_try *t, flip_marks *candidates,
+                     flip_marks *texts)
+{
+	size_t i, at = 0;
+	knocker_bytes name, value;
+
+	r->current = t;
+	for (i = 0; i < t->from.count; i++) {
+		const scheme_source *source = &t->from.list[i];
+
+		if (source->kind != SOURCE_HEADERS) {
+			flip_source(r, t, scheme_source_read(r, source).text, candidates, texts);
+			continue;
+		}
+		while (request_header_next(r->request->headers, &at, &name, &value))
+			if (request_name_begins(name, scheme_header_name(r, source->name)))
+				flip_source(r, t, value, candidates, texts);
+	}
+}
+
+/* The elements that a batch signs one by one: "a.*.b" is a's elements' b. */
+static void flip_items(scheme_reading *r, const scheme_try *t, flip_marks *candidates,
+                       flip_marks *texts)
+{
+	knocker_bytes base = r->scheme->bases[0], member = bytes_of("");
+	const char *star = memmem(base.data, (size_t)base.len, ".*", 2);
+	size_t path_len = star ? (size_t)(star - (const char *)base.data) : (size_t)base.len, at = 0;
+	scan_value item = scan_find(r->request->body, bytes_part(base, 0, path_len)), element;
+
+	if (!star) {
+		scheme_item_enter(r, item);
+		flip_try(r, t, candidates, texts);
+		return;
+	}
+	if ((size_t)base.len > path_len + 3)
+		member = bytes_part(base, path_len + 3, (size_t)base.len);
+	while (item.type == SCAN_ARRAY && scan_each(item, &at, &element)) {
+		scheme_item_enter(r, member.len > 0 ? scan_find(element.raw, member) : element);
+		flip_try(r, t, candidates, texts);
+	}
+}
+
+static void flip_read(const scheme *s, const scheme_keys *keys, const scheme_request *request,
+                      flip_marks *candidates, flip_marks *texts)
+{
+	scheme_reading r;
+	arena memory = {0};
+	size_t i;
+
+	candidates->count = texts->count = 0;
+	scheme_reading_begin(&r, s, keys, request, 0, &memory);
+	for (i = 0; i < s->try_count; i++) {
+		if (s->base_count > 0)
+			flip_items(&r, &s->tries[i], candidates, texts);
+		else
+			flip_try(&r, &s->tries[i], candidates, texts);
+	}
+	arena_free(&memory);
+}
+
+#endif
