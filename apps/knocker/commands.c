@@ -118,8 +118,10 @@ static const command commands[] = {
      "$ knocker audits --since 7d\n"
      "$ knocker audits --kind prune_orphan_deliveries\n",
      look_audits},
-	{"providers", NULL, OPTION_JSON, "list the built-in providers", NULL,
+	{"providers", "[WORD]", OPTION_JSON, "list the built-in providers",
+     "With WORD, those whose name, title or kind has it in it.",
      "$ knocker providers\n"
+     "$ knocker providers mail\n"
      "$ knocker providers --json | jq -r .name\n",
      look_providers},
 	{"verify", NULL, OPTION_JSON | OPTIONS_REQUEST, "say whether a request is valid, or why not",

@@ -68,7 +68,7 @@ static const column endpoint_columns[] = {
 static const column provider_columns[] = {
 	{"name", "name", SHOW_TEXT, KEEP},   {"version", "version", SHOW_PLAIN, SPARE},
 	{"kind", "kind", SHOW_PLAIN, KEEP},  {"has_replay_window", "window", SHOW_YES, KEEP},
-	{"title", "title", SHOW_TEXT, KEEP},
+	{"title", "title", SHOW_TEXT, KEEP}, {"curated", "curated", SHOW_YES, SPARE},
 };
 
 /* Prints one list, frees its rows, and says on standard error, which scripts do not read, when
@@ -161,9 +161,19 @@ int look_providers(const options *o)
 	knocker_error error = {0};
 	knocker_rows *rows = NULL;
 
+	const char *word = o->word_count > 1 ? o->words[1] : NULL;
+	int64_t printed;
+
 	if (knocker_providers(&rows, &error) < 0)
 		return complain_error(&error);
-	look_print(o, rows, provider_columns, COUNT(provider_columns), NULL);
+	if (o->json == 1)
+		printed = print_json_lines_with(rows, false, word);
+	else
+		printed = print_table_with(rows, provider_columns, COUNT(provider_columns), NULL, word);
+	fflush(stdout);
+	if (printed == 0)
+		fprintf(stderr, "nothing matches\n");
+	knocker_rows_free(rows);
 	return EXIT_DONE;
 }
 

@@ -332,7 +332,31 @@ static void grid_print(const grid *g, const column *columns)
 	}
 }
 
+bool print_next_with(knocker_rows *rows, const char *word)
+{
+	static const char *const names[] = {"name", "title", "kind"};
+	int32_t i;
+
+	while (knocker_rows_next(rows) == 0) {
+		if (word == NULL)
+			return true;
+		for (i = 0; i < COUNT(names); i++) {
+			knocker_value value = print_value(rows, names[i]);
+
+			if (value.type == KNOCKER_TEXT && strcasestr(value.bytes.data, word) != NULL)
+				return true;
+		}
+	}
+	return false;
+}
+
 int64_t print_table(knocker_rows *rows, const column *columns, int32_t count, int64_t *last_id)
+{
+	return print_table_with(rows, columns, count, last_id, NULL);
+}
+
+int64_t print_table_with(knocker_rows *rows, const column *columns, int32_t count, int64_t *last_id,
+                         const char *word)
 {
 	grid g = {.columns = count};
 	int64_t rows_count = 0;
@@ -340,7 +364,7 @@ int64_t print_table(knocker_rows *rows, const column *columns, int32_t count, in
 
 	for (i = 0; i < count; i++)
 		g.widths[i] = print_columns(columns[i].heading);
-	for (; knocker_rows_next(rows) == 0; rows_count++) {
+	for (; print_next_with(rows, word); rows_count++) {
 		for (i = 0; i < count; i++)
 			grid_add(&g, column_value(rows, &columns[i]), columns[i].how);
 		if (last_id != NULL)

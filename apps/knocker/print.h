@@ -35,6 +35,11 @@ typedef struct {
 /* Prints all rows that are left as a table, and frees nothing. `last_id`, unless NULL, receives the
  * last row's id. Gives the count. */
 int64_t print_table(knocker_rows *rows, const column *columns, int32_t count, int64_t *last_id);
+/* The same of rows whose name, title or kind has the word in it, in any case; NULL: of all. */
+int64_t print_table_with(knocker_rows *rows, const column *columns, int32_t count, int64_t *last_id,
+                         const char *word);
+int64_t print_json_lines_with(knocker_rows *rows, bool bodies, const char *word);
+bool print_next_with(knocker_rows *rows, const char *word);
 /* The current row, one "heading  value" a line; null and empty members are left out. */
 void print_record(const knocker_rows *rows, const column *columns, int32_t count);
 /* All rows that are left, one JSON object a line each. */

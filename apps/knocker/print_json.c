@@ -14,7 +14,8 @@
 static bool name_is_switch(const char *name)
 {
 	static const char *const names[] = {"enabled",   "paused",          "valid",
-	                                    "duplicate", "signature_valid", "has_replay_window"};
+	                                    "duplicate", "signature_valid", "has_replay_window",
+	                                    "curated"};
 	size_t i;
 
 	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -138,13 +139,19 @@ void print_json_row(text *out, const knocker_rows *rows, bool bodies)
 
 int64_t print_json_lines(knocker_rows *rows, bool bodies)
 {
+	return print_json_lines_with(rows, bodies, NULL);
+}
+
+int64_t print_json_lines_with(knocker_rows *rows, bool bodies, const char *word)
+{
 	int64_t count = 0;
 
-	for (; knocker_rows_next(rows) == 0; count++) {
+	while (print_next_with(rows, word)) {
 		text line = {0};
 
 		print_json_row(&line, rows, bodies);
 		print_line(&line);
+		count++;
 	}
 	return count;
 }

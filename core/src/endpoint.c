@@ -234,8 +234,8 @@ int32_t endpoint_pause(db *d, knocker_bytes name, bool paused, knocker_error *er
 
 int32_t endpoint_providers(knocker_rows **out, knocker_error *error)
 {
-	int32_t rc = rows_new("name, version, title, kind, has_replay_window, options_json", out,
-	                      error);
+	int32_t rc = rows_new("name, version, title, kind, has_replay_window, options_json, curated",
+	                      out, error);
 	int32_t i;
 
 	for (i = 0; rc == 0 && i < scheme_builtin_count(); i++) {
@@ -249,7 +249,8 @@ int32_t endpoint_providers(knocker_rows **out, knocker_error *error)
 			                                      TEXT(bytes_of(info.title)),
 			                                      TEXT(bytes_of(info.kind)),
 			                                      INT(info.has_replay_window),
-			                                      TEXT(bytes_of(info.options_json))},
+			                                      TEXT(bytes_of(info.options_json)),
+			                                      INT(info.curated)},
 			              error);
 	}
 	if (rc < 0) {

@@ -17,7 +17,7 @@ static int providers_connect(sqlite3 *handle, void *context, int argc, const cha
 {
 	int rc = sqlite3_declare_vtab(handle,
 	                              "create table x(name text, version text, title text, kind text, "
-	                              "has_replay_window integer, options_json text)");
+	                              "has_replay_window integer, options_json text, curated integer)");
 
 	(void)context;
 	(void)argc;
@@ -107,8 +107,8 @@ static int providers_column(sqlite3_vtab_cursor *cursor, sqlite3_context *contex
 	const char *const texts[] = {info->name, info->version, info->title,
 	                             info->kind, NULL,          info->options_json};
 
-	if (column == 4)
-		sqlite3_result_int(context, info->has_replay_window);
+	if (column == 4 || column == 6)
+		sqlite3_result_int(context, column == 4 ? info->has_replay_window : info->curated);
 	else
 		sqlite3_result_text(context, texts[column], -1, SQLITE_STATIC);
 	return SQLITE_OK;

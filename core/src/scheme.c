@@ -96,6 +96,7 @@ typedef struct {
 	knocker_bytes name, version, title;
 	const knocker_bytes *aliases;
 	size_t alias_count;
+	bool curated;
 	scheme *compiled; /* NULL until somebody asks */
 } scheme_builtin_entry;
 
@@ -138,6 +139,7 @@ static int32_t builtin_read(size_t n, knocker_error *error)
 	                        error);
 
 	entry->name = bytes_of(providers_embedded[n].name);
+	entry->curated = json_true(json_member(provider, "curated"));
 	if (rc == 0)
 		rc = builtin_text(provider, "version", &entry->version, error);
 	if (rc == 0)
@@ -254,6 +256,7 @@ int32_t scheme_builtin_info(int32_t n, scheme_info *out, knocker_error *error)
 		.kind = s->kind->name,
 		.has_replay_window = s->has_replay && s->has_window,
 		.options_json = s->options_json.data,
+		.curated = builtin_entries[n].curated,
 	};
 	return 0;
 }

@@ -657,6 +657,10 @@ class Providers(SqlCase):
         )
         self.assertEqual(300, options["tolerance_s"]["default"])
 
+    def test_the_curated_ones_are_marked(self) -> None:
+        rows = dict(self.sqlite.execute("select name, curated from knocker_providers"))
+        self.assertEqual((1, 0, 1), (rows["stripe"], rows["hubspot-v1"], rows["postmark"]))
+
 
 class Secrets(SqlCase):
     def test_they_live_in_the_connection_and_never_in_the_file(self) -> None:

@@ -313,3 +313,13 @@ def test_providers_are_listed_with_their_versions() -> None:
     assert {"stripe", "github", "shopify", "slack", "standard-webhooks"} <= set(found)
     assert found["stripe"]["has_replay_window"] is True
     assert isinstance(found["stripe"]["options"], dict)
+    assert found["stripe"]["curated"] is True and found["hubspot-v1"]["curated"] is False
+
+
+def test_providers_are_picked_by_a_word_of_their_name_title_or_kind() -> None:
+    everyone = [provider["name"] for provider in objects("providers")]
+    assert [provider["name"] for provider in objects("providers", "HubSpot, sig")] == ["hubspot-v1", "hubspot-v2"]
+    tokens = [provider["name"] for provider in objects("providers", "TOKEN")]
+    assert "gitlab" in tokens and "token-header" in tokens and "stripe" not in tokens and set(tokens) < set(everyone)
+    assert "stripe" in text("providers", "stripe") and "github" not in text("providers", "stripe")
+    assert objects("providers", "nobody-is-called-so") == []

@@ -202,8 +202,9 @@ class Inbox(Operators, Receiver):
         return number
 
     def provider_versions(self) -> dict[str, str]:
-        """The built-in providers and their versions."""
-        return {row["name"]: row["version"] for row in _native.knocker_providers()}
+        """The curated built-in providers and their versions."""
+        rows = _native.knocker_providers()
+        return {row["name"]: row["version"] for row in rows if row["curated"]}
 
     # -- receiving
 
