@@ -7,6 +7,7 @@
 #include "error.h"
 #include "handle.h"
 #include "operator.h"
+#include "reverify.h"
 #include "version.h"
 #include "worker.h"
 
@@ -251,6 +252,71 @@ int32_t knocker_requeue(knocker *k, int64_t event_id, knocker_error *error)
 int32_t knocker_replay_delivery(knocker *k, int64_t delivery_id, knocker_error *error)
 {
 	return api_again(k, delivery_id, operator_replay_delivery, error);
+}
+
+/* Reads and verifies without the writer, which is held only for what passed. */
+static int32_t api_reverify_round(knocker *k, reverify *v, knocker_rows *rows, knocker_error *error)
+{
+	db *reader;
+	int32_t rc = store_reader(k->store, &reader, error);
+
+	if (rc == 0) {
+		rc = reverify_read(&k->inbox, reader, v, error);
+		store_reader_leave(k->store, reader);
+	}
+	if (rc == 0 && v->passed > 0 && !v->asked.dry_run)
+		rc = api_begin(k, k->full, "verifying again", error);
+	else
+		return rc < 0 ? rc : reverify_tell(v, rows, error);
+	if (rc == 0)
+		rc = api_end(k, reverify_store(&k->inbox, store_writer(k->store), v, error), error);
+	return rc < 0 ? rc : reverify_tell(v, rows, error);
+}
+
+static int32_t api_reverify(knocker *k, const reverify_asked *asked, knocker_rows **out,
+                            knocker_error *error)
+{
+	reverify v = {0};
+	db *reader;
+	int32_t rc = store_reader(k->store, &reader, error);
+
+	if (rc == 0) {
+		rc = reverify_begin(&k->inbox, reader, asked, &v, error);
+		store_reader_leave(k->store, reader);
+	}
+	if (rc == 0)
+		rc = rows_new(REVERIFY_COLUMNS, out, error);
+	while (rc == 0 && !v.over)
+		rc = api_reverify_round(k, &v, *out, error);
+	reverify_end(&v);
+	return rows_or_none(rc, out);
+}
+
+int32_t knocker_reverify(knocker *k, const knocker_request *by, int64_t since_s, int64_t after_id,
+                         int64_t limit, int32_t dry_run, knocker_rows **out, knocker_error *error)
+{
+	knocker_request q;
+	int32_t rc = handle_request(by, &q, error);
+
+	if (!out)
+		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
+	*out = NULL;
+	if (rc == 0)
+		rc = handle_enter_writing(k, error);
+	if (rc < 0)
+		return rc;
+	rc = api_reverify(k,
+	                  &(reverify_asked){.endpoint = q.endpoint,
+	                                    .provider = q.provider,
+	                                    .secrets_json = q.secrets_json,
+	                                    .options_json = q.options_json,
+	                                    .since_s = since_s,
+	                                    .after_id = after_id,
+	                                    .limit = limit,
+	                                    .dry_run = dry_run != 0},
+	                  out, error);
+	handle_leave(k);
+	return rc;
 }
 
 static int32_t api_prune(knocker *k, const knocker_prune *given, bool orphans, prune_counts *counts,

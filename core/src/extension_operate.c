@@ -1,8 +1,9 @@
-/* The SQL door: ignore, replay, requeue, why, stats, prune. */
+/* The SQL door: ignore, replay, requeue, reverify, why, stats, prune. */
 #include "extension_parts.h"
 
 #include "error.h"
 #include "operator.h"
+#include "reverify.h"
 
 static int32_t sql_ignore(call *c, knocker_error *error)
 {
@@ -52,6 +53,57 @@ static int32_t sql_reset_event(call *c, knocker_error *error)
 	int32_t rc = call_int_required(c, 0, "event_id", &event_id, error);
 
 	return rc < 0 ? rc : operator_reset(&c->x->inbox, c->x->d, event_id, error);
+}
+
+static int32_t sql_reverify_arguments(call *c, reverify_asked *a, knocker_error *error)
+{
+	int64_t dry_run = 0;
+	int32_t rc = call_text(c, 0, "endpoint", &a->endpoint, error);
+
+	if (rc == 0)
+		rc = call_int(c, 1, "since", 0, &a->since_s, error);
+	if (rc == 0)
+		rc = call_int(c, 2, "limit", 0, &a->limit, error);
+	if (rc == 0 && call_given(c, 2))
+		rc = inbox_range_check("limit", a->limit, 1, LIMIT_LIST, error);
+	if (rc == 0)
+		rc = call_truth(c, 3, "dry_run", 0, &dry_run, error);
+	if (rc == 0)
+		rc = call_int(c, 4, "after_id", 0, &a->after_id, error);
+	if (rc == 0)
+		rc = call_text(c, 5, "provider", &a->provider, error);
+	if (rc == 0)
+		rc = call_text(c, 6, "secrets_json", &a->secrets_json, error);
+	if (rc == 0)
+		rc = call_text(c, 7, "options_json", &a->options_json, error);
+	a->dry_run = dry_run != 0;
+	return rc;
+}
+
+/* One transaction, as every function of this door: for many orphans, call it for some at a time. */
+static int32_t sql_reverify(call *c, knocker_error *error)
+{
+	reverify_asked asked = {0};
+	reverify v = {0};
+	knocker_rows *rows = NULL;
+	int32_t rc = sql_reverify_arguments(c, &asked, error);
+
+	if (rc == 0)
+		rc = reverify_begin(&c->x->inbox, c->x->d, &asked, &v, error);
+	if (rc == 0)
+		rc = rows_new(REVERIFY_COLUMNS, &rows, error);
+	while (rc == 0 && !v.over) {
+		rc = reverify_read(&c->x->inbox, c->x->d, &v, error);
+		if (rc == 0 && v.passed > 0 && !asked.dry_run)
+			rc = reverify_store(&c->x->inbox, c->x->d, &v, error);
+		if (rc == 0)
+			rc = reverify_tell(&v, rows, error);
+	}
+	reverify_end(&v);
+	if (rc == 0)
+		return call_give_rows(c, rows, true, error);
+	knocker_rows_free(rows);
+	return rc;
 }
 
 static int32_t sql_why(call *c, knocker_error *error)
@@ -189,6 +241,7 @@ static const extension_entry operating_entries[] = {
 	{"knocker_replay", 1, 3, CALL_WRITE, sql_replay},
 	{"knocker_requeue", 1, 3, CALL_WRITE, sql_requeue},
 	{"knocker_replay_delivery", 1, 3, CALL_WRITE, sql_replay_delivery},
+	{"knocker_reverify", 3, 8, CALL_WRITE, sql_reverify},
 	{"knocker_reset_event", 1, 1, CALL_WRITE, sql_reset_event},
 	{"knocker_why", 1, 1, CALL_READ, sql_why},
 	{"knocker_stats", 0, 0, CALL_READ, sql_stats},

@@ -307,7 +307,7 @@ static int32_t receipt_ids(receipt *r, knocker_error *error)
 	return receipt_key_fit(r, error);
 }
 
-static int32_t receipt_judge(inbox *in, receipt *r, knocker_error *error)
+static int32_t receipt_judge(inbox *in, receipt *r, int64_t now_ms, knocker_error *error)
 {
 	const knocker_request *q = r->request;
 	scheme_request request = {.method = r->method,
@@ -325,8 +325,8 @@ static int32_t receipt_judge(inbox *in, receipt *r, knocker_error *error)
 		return 0;
 	if (r->too_large)
 		request.body = (knocker_bytes){"", 0}; /* 413 is decided: only the headers are still read */
-	return scheme_verify(r->scheme, r->keys, &request, inbox_now_ms(in) / 1000, &r->memory,
-	                     &r->verdict, error);
+	return scheme_verify(r->scheme, r->keys, &request, now_ms / 1000, &r->memory, &r->verdict,
+	                     error);
 }
 
 int32_t receipt_texts(receipt *r, const scheme *s, const scheme_keys *keys, knocker_error *error)
@@ -380,10 +380,61 @@ int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, b
 	if (rc == 0 && !ingest)
 		rc = receipt_choose_scheme(r, reader, error);
 	if (rc == 0)
-		rc = receipt_judge(in, r, error);
+		rc = receipt_judge(in, r, inbox_now_ms(in), error);
 	if (rc == 0)
 		rc = receipt_ids(r, error);
 	return rc < 0 ? rc : receipt_redact(r, error);
+}
+
+/* ---- once more ---- */
+
+static int32_t receipt_check_again(const receipt *r, knocker_error *error)
+{
+	const registration *known = r->registration;
+
+	if (known && known->external)
+		return fail(error, KNOCKER_INVALID_ARGUMENT,
+		            "endpoint '%.*s' is verified by the application's own '%.*s': only that can "
+		            "verify its receipts again",
+		            QUOTED(known->name), QUOTED(known->provider));
+	return 0;
+}
+
+/* What was read then may have been read by a scheme that was wrong, so it names no event. */
+static int32_t receipt_ids_again(receipt *r, knocker_error *error)
+{
+	const scheme_verdict *v = &r->verdict;
+
+	r->event_type = receipt_either(v->event_type, r->event_type);
+	r->provider_event_id = receipt_either(v->provider_event_id, r->provider_event_id);
+	r->provider_delivery_id = receipt_either(v->provider_delivery_id, r->provider_delivery_id);
+	r->dedupe_key = v->dedupe_key;
+	return receipt_key_fit(r, error);
+}
+
+int32_t receipt_again(inbox *in, db *reader, const knocker_request *request, int64_t at_ms,
+                      receipt *r, knocker_error *error)
+{
+	int32_t rc;
+
+	memset(r, 0, sizeof *r);
+	r->request = request;
+	rc = receipt_check(r, error);
+	if (rc == 0)
+		r->registration = registration_find(&in->registrations, request->endpoint);
+	if (rc == 0)
+		rc = receipt_check_again(r, error);
+	if (rc == 0)
+		rc = receipt_choose_scheme(r, reader, error);
+	if (rc == 0 && r->unjudged)
+		rc = receipt_no_secret(r, error);
+	if (rc == 0 && !r->scheme)
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT,
+		          "endpoint '%.*s' has no provider: there is nothing to verify by",
+		          QUOTED(request->endpoint));
+	if (rc == 0)
+		rc = receipt_judge(in, r, at_ms, error);
+	return rc < 0 ? rc : receipt_ids_again(r, error);
 }
 
 int64_t receipt_bytes(const receipt *r)

@@ -35,6 +35,17 @@ int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, b
 bool receipt_needs_row(inbox *in, const knocker_request *request, bool ingest);
 /* In a transaction. The endpoint's row, which may have changed since, decides last. */
 int32_t receipt_store(inbox *in, db *d, receipt *r, inbox_known *known, knocker_error *error);
+/* A stored request, verified as it would have been at `at_ms` by today's scheme and secrets. Ids are
+ * read anew; what `request` says of them holds where nothing is read, and makes no dedupe key.
+ * Where nothing is verified, or nobody here can, that is an error. */
+int32_t receipt_again(inbox *in, db *reader, const knocker_request *request, int64_t at_ms,
+                      receipt *r, knocker_error *error);
+/* In a transaction: the orphan that `r` verified becomes an event, or a repeat of one. 1: it is no
+ * orphan any more. `bytes` is what it counts for in its endpoint's budget. */
+int32_t receipt_adopt(inbox *in, db *d, receipt *r, int64_t id, int64_t bytes,
+                      knocker_error *error);
+int32_t receipt_check_provider(const receipt *r, const endpoint_row *row, knocker_error *error);
+int32_t receipt_check_enabled(const receipt *r, const endpoint_row *row, knocker_error *error);
 int32_t receipt_no_secret(const receipt *r, knocker_error *error);
 /* Headers and query as they are stored, without what this scheme compares as a credential. */
 int32_t receipt_texts(receipt *r, const scheme *s, const scheme_keys *keys, knocker_error *error);

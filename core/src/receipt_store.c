@@ -209,8 +209,7 @@ static int32_t receipt_orphan(inbox *in, db *d, receipt *r, receipt_kind *k, inb
 
 /* ---- the cases, in the order of the checks ---- */
 
-static int32_t receipt_check_provider(const receipt *r, const endpoint_row *row,
-                                      knocker_error *error)
+int32_t receipt_check_provider(const receipt *r, const endpoint_row *row, knocker_error *error)
 {
 	const scheme *builtin = NULL;
 	int32_t rc;
@@ -306,4 +305,63 @@ int32_t receipt_store(inbox *in, db *d, receipt *r, inbox_known *known, knocker_
 	r->response_headers = r->verdict.response_headers;
 	r->response_body = r->verdict.response_body;
 	return receipt_event(in, d, r, &k, known, error);
+}
+
+/* ---- an orphan that passes after all ---- */
+
+int32_t receipt_check_enabled(const receipt *r, const endpoint_row *row, knocker_error *error)
+{
+	if (row->enabled)
+		return 0;
+	return fail(error, KNOCKER_INVALID_ARGUMENT,
+	            "endpoint '%.*s' is disabled: enable it before its receipts are verified again",
+	            QUOTED(r->request->endpoint));
+}
+
+/* Its id stays, and so does the order of ids: it becomes an event where it stands, of the time when
+ * it came. What was said to its sender stays in signature_error. */
+static int32_t receipt_adopt_row(inbox *in, db *d, receipt *r, const endpoint_row *row, int64_t id,
+                                 knocker_error *error)
+{
+	knocker_bytes queue = row->queue.data ? row->queue : bytes_of(in->queue_name);
+	int64_t first = 0, adopted = 0;
+	int32_t rc = 0;
+
+	if (r->dedupe_key.data)
+		rc = db_int_of(d, STMT_delivery_of_key, VALUES(INT(row->id), TEXT(r->dedupe_key)), 0,
+		               &first, error);
+	r->duplicate = first > 0;
+	r->event_id = first > 0 ? first : id;
+	if (rc == 0)
+		rc = db_run(d, STMT_orphan_adopt,
+		            VALUES(INT(id), INT(r->event_id), TEXT(r->event_type),
+		                   TEXT(r->provider_event_id), TEXT(r->provider_delivery_id),
+		                   TEXT(r->dedupe_key)),
+		            &adopted, error);
+	if (rc < 0 || adopted == 0)
+		return rc < 0 ? rc : 1;
+	if (r->duplicate)
+		return 0;
+	db_mark_due(d);
+	return db_run(d, STMT_job_insert_event,
+	              VALUES(INT(id), TEXT(queue), INT(row->id), TEXT(r->event_type),
+	                     INT(inbox_now_ms(in)), NONE),
+	              NULL, error);
+}
+
+int32_t receipt_adopt(inbox *in, db *d, receipt *r, int64_t id, int64_t bytes, knocker_error *error)
+{
+	endpoint_row row;
+	int32_t rc = endpoint_find(d, r->request->endpoint, &r->memory, &row, error);
+
+	if (rc == 0)
+		rc = receipt_check_enabled(r, &row, error);
+	if (rc == 0)
+		rc = receipt_check_provider(r, &row, error);
+	if (rc == 0)
+		rc = receipt_adopt_row(in, d, r, &row, id, error);
+	if (rc == 0)
+		rc = db_run(d, STMT_endpoint_orphans_add, VALUES(INT(row.id), INT(-1), INT(-bytes), INT(0)),
+		            NULL, error);
+	return rc;
 }
