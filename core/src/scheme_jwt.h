@@ -19,6 +19,11 @@ int32_t scheme_public_add(const scheme *s, scheme_keys *keys, size_t secret, siz
                           knocker_bytes text, knocker_error *error);
 bool scheme_public_is_private(knocker_bytes text); /* whether its armour says so */
 
+/* scheme_source.c */
+/* `text` is the name's, with its options put in. */
+bool scheme_path_cut(scheme_name name, knocker_bytes text, knocker_bytes *steps, scan_path *out);
+void scheme_token_enter(scheme_reading *r, knocker_bytes claims); /* absent: of no token */
+
 /* scheme_jwt.c */
 /* Whether the token is signed under one of the group's keys; then its claims can be read. */
 bool scheme_jwt_signed(scheme_reading *r, size_t group, knocker_bytes token);

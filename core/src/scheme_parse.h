@@ -48,8 +48,9 @@ int32_t scheme_parse_sources(scheme_parser *p, const json *value, const char *wh
 int32_t scheme_parse_name(scheme_parser *p, const char *what, knocker_bytes text, scheme_name *out);
 int32_t scheme_parse_path(scheme_parser *p, const char *what, knocker_bytes path, bool item,
                           size_t *slot);
-/* A claim of the token, by its path. */
-int32_t scheme_parse_claim(scheme_parser *p, const char *what, knocker_bytes path, size_t *slot);
+/* A claim of the token, by its path, or by its whole name. */
+int32_t scheme_parse_claim(scheme_parser *p, const char *what, knocker_bytes path, bool is_whole,
+                           size_t *slot);
 int32_t scheme_parse_template(scheme_parser *p, const char *what, knocker_bytes text,
                               template_place place, scheme_template *out);
 int32_t scheme_parse_templates(scheme_parser *p, const json *value, const char *what,

@@ -72,7 +72,7 @@ static int32_t jwt_parse_require(scheme_parser *p, const json *list, scheme_jwt 
 	for (value = json_first(list); rc == 0 && value; value = json_next(value)) {
 		rc = jwt_parse_text(p, "jwt.require", value);
 		if (rc == 0)
-			rc = scheme_parse_claim(p, "jwt.require", json_text(value),
+			rc = scheme_parse_claim(p, "jwt.require", json_text(value), true,
 			                        &slots[out->require_count++]);
 	}
 	return rc;
@@ -83,7 +83,7 @@ static int32_t jwt_parse_claim(scheme_parser *p, const json *value, scheme_claim
 {
 	scheme_template *one;
 	knocker_bytes text;
-	int32_t rc = scheme_parse_claim(p, "jwt.claims", json_name(value), &out->slot);
+	int32_t rc = scheme_parse_claim(p, "jwt.claims", json_name(value), true, &out->slot);
 
 	if (rc < 0)
 		return rc;
@@ -156,9 +156,9 @@ int32_t scheme_parse_jwt(scheme_parser *p, scheme_try *t)
 	if (rc == 0)
 		rc = scheme_parse_int(p, jwt, "jwt", "leeway_s", INT32_MAX, &out->leeway_s);
 	if (rc == 0)
-		rc = scheme_parse_claim(p, "jwt", bytes_of("exp"), &out->exp);
+		rc = scheme_parse_claim(p, "jwt", bytes_of("exp"), true, &out->exp);
 	if (rc == 0)
-		rc = scheme_parse_claim(p, "jwt", bytes_of("nbf"), &out->nbf);
+		rc = scheme_parse_claim(p, "jwt", bytes_of("nbf"), true, &out->nbf);
 	member = json_member(jwt, "require");
 	if (rc == 0 && member)
 		rc = jwt_parse_require(p, member, out);

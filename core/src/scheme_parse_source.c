@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "scheme_jwt.h"
 #include "scheme_parse.h"
 
 static int32_t parse_wrong(scheme_parser *p, const char *what, const char *says, knocker_bytes word)

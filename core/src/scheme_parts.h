@@ -28,7 +28,7 @@
 /* A text of the scheme in which "{option:N}" may stand, to be replaced by the option's value. */
 typedef struct {
 	knocker_bytes text;
-	bool has_option;
+	bool has_option, is_whole; /* whole: a member's name, in which a point is a point */
 } scheme_name;
 
 typedef enum {
@@ -409,7 +409,6 @@ const char *scheme_source_says(scheme_reading *r, const scheme_source *source); 
 const scan_value *scheme_body_values(scheme_reading *r);
 bool scheme_body_is_json(scheme_reading *r);
 void scheme_item_enter(scheme_reading *r, scan_value item);
-void scheme_token_enter(scheme_reading *r, knocker_bytes claims); /* absent: of no token */
 
 /* scheme_candidate.c */
 bool scheme_item_char(char c, knocker_bytes any);

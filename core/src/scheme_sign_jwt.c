@@ -115,6 +115,7 @@ static int32_t jwt_sign_claims(scheme_reading *r, const scheme_try *t, buffer *b
 	for (i = 0; i < r->scheme->claim_count; i++) {
 		const scheme_claim *claim = jwt_sign_rule(&t->jwt, i);
 		knocker_bytes name = r->scheme->claims[i].text;
+		bool is_whole = r->scheme->claims[i].is_whole;
 		size_t before = b->len;
 
 		if (claim && claim->if_body && r->request->body.len <= 0)
@@ -122,7 +123,7 @@ static int32_t jwt_sign_claims(scheme_reading *r, const scheme_try *t, buffer *b
 		buffer_text(b, count > 0 ? "," : "");
 		buffer_json(b, name);
 		buffer_text(b, ":");
-		if (bytes_find(name, '.') < 0 && jwt_sign_value(r, t, i, b)) {
+		if ((is_whole || bytes_find(name, '.') < 0) && jwt_sign_value(r, t, i, b)) {
 			count++;
 			continue;
 		}

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "scheme_parts.h"
+#include "scheme_jwt.h"
 
 /* ---- why a request is refused ---- */
 
@@ -179,6 +179,15 @@ knocker_bytes scheme_name_text(scheme_reading *r, scheme_name name)
 
 /* ---- JSON ---- */
 
+bool scheme_path_cut(scheme_name name, knocker_bytes text, knocker_bytes *steps, scan_path *out)
+{
+	if (!name.is_whole)
+		return scan_path_cut(text, steps, out);
+	steps[0] = text;
+	*out = (scan_path){1, steps};
+	return true;
+}
+
 /* Cuts anew the paths in which options stand. */
 static const scan_path *scheme_paths_cut(scheme_reading *r, const scheme_name *names, size_t count)
 {
@@ -191,7 +200,7 @@ static const scan_path *scheme_paths_cut(scheme_reading *r, const scheme_name *n
 		if (!steps)
 			paths = NULL;
 		else
-			scan_path_cut(scheme_name_text(r, names[i]), steps, &paths[i]);
+			scheme_path_cut(names[i], scheme_name_text(r, names[i]), steps, &paths[i]);
 	}
 	if (!paths)
 		r->no_memory = true;
