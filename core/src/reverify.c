@@ -72,11 +72,13 @@ int32_t reverify_begin(inbox *in, db *reader, const reverify_asked *asked, rever
 		rc = reverify_try(in, reader, v, &row, error);
 	if (rc == 0)
 		rc = look_since(reader, asked->since_s * 1000, &since_id, error);
+	if (rc < 0)
+		return rc;
 	v->endpoint_id = row.id;
 	v->after_id = asked->after_id >= since_id ? asked->after_id : since_id - 1;
 	v->round = arena_get(&v->memory, REVERIFY_ROUND * sizeof *v->round);
 	v->seen = arena_get(&v->memory, (size_t)v->left * sizeof *v->seen);
-	return rc == 0 && (!v->round || !v->seen) ? fail_memory(error) : rc;
+	return v->round && v->seen ? 0 : fail_memory(error);
 }
 
 /* ---- one orphan ---- */
