@@ -148,7 +148,7 @@ static int32_t diagnose_find_scheme(diagnosis *d, knocker_bytes provider, const 
 	return d->rc;
 }
 
-const knocker_bytes *diagnose_texts(diagnosis *d, const json *list, size_t *count)
+static const knocker_bytes *diagnose_texts(diagnosis *d, const json *list, size_t *count)
 {
 	knocker_bytes *texts = arena_get(&d->memory, (json_count(list) + 1) * sizeof *texts);
 	const json *one;
@@ -199,6 +199,16 @@ static void diagnose_take_secrets(diagnosis *d, knocker_bytes secrets_json, cons
 	if (d->rc == 0 && (list->failed || (!d->secrets && d->secret_count)))
 		d->rc = fail_memory(d->error);
 	d->secrets_json = buffer_view(list);
+}
+
+static void diagnose_take_others(diagnosis *d)
+{
+	if (!bytes_given(d->place->others_json) || d->place->others_json.len == 0)
+		return;
+	d->rc = json_parse("others_json", d->place->others_json, &d->others, d->error);
+	if (d->rc == 0 && json_kind(d->others) != JSON_OBJECT && json_kind(d->others) != JSON_NULL)
+		d->rc = fail(d->error, KNOCKER_INVALID_ARGUMENT,
+		             "others_json is not a JSON object of names and secrets");
 }
 
 /* The options, then the keys; secrets that are no keys are not the end of it. */
@@ -331,6 +341,8 @@ int32_t diagnose_request(const diagnose_place *place, const knocker_request *req
 	if (d->rc == 0)
 		diagnose_take_secrets(d, request->secrets_json, r, &tree, &list);
 	if (d->rc == 0)
+		diagnose_take_others(d);
+	if (d->rc == 0)
 		diagnose_take_keys(d, r);
 	if (d->rc == 0 && place->delivery_id)
 		diagnose_stored_texts(d);
@@ -343,6 +355,7 @@ int32_t diagnose_request(const diagnose_place *place, const knocker_request *req
 	registration_leave(r);
 	scheme_free(own);
 	json_cleanse_free(tree);
+	json_cleanse_free(d->others);
 	if (list.data)
 		crypto_cleanse(list.data, list.len);
 	buffer_free(&list);

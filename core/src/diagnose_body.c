@@ -226,7 +226,7 @@ static bool diagnose_styles(diagnosis *d)
 	size_t i, k;
 
 	for (k = 0; k < sizeof escapes / sizeof *escapes; k++)
-		for (i = 0; i < sizeof blanks / sizeof *blanks && d->rc == 0; i++) {
+		for (i = 0; i < sizeof blanks / sizeof *blanks && d->rc == 0 && !d->stopped; i++) {
 			diagnose_style style = escapes[k];
 
 			style.comma = blanks[i].comma;

@@ -4,9 +4,8 @@
 
 #include "diagnose_parts.h"
 
-/* What proxies put before a name, longest first. */
-static const char *const diagnose_prefixes[] =
-	{"http_x_original_", "x-original-", "x-forwarded-", "http_x_", "http-", "http_", "x-", "x_"};
+/* What proxies put before a name, one before the other, in the order in which it is taken off. */
+static const char *const diagnose_prefixes[] = {"http-", "x-original-", "x-forwarded-", "x-"};
 
 static char diagnose_fold(char c)
 {
@@ -29,11 +28,12 @@ static knocker_bytes diagnose_bare(const scheme *s, knocker_bytes name)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof diagnose_prefixes / sizeof *diagnose_prefixes; i++)
-		if (diagnose_begins(name, bytes_of(diagnose_prefixes[i]))) {
-			name = bytes_part(name, strlen(diagnose_prefixes[i]), (size_t)name.len);
-			break;
-		}
+	for (i = 0; i < sizeof diagnose_prefixes / sizeof *diagnose_prefixes; i++) {
+		knocker_bytes prefix = bytes_of(diagnose_prefixes[i]);
+
+		if (diagnose_begins(name, prefix))
+			name = bytes_part(name, (size_t)prefix.len, (size_t)name.len);
+	}
 	for (i = 0; i < s->try_count; i++)
 		if (diagnose_begins(name, s->tries[i].family)) {
 			name = bytes_part(name, (size_t)s->tries[i].family.len, (size_t)name.len);

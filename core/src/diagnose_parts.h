@@ -10,7 +10,7 @@
 
 /* Tries of one diagnosis, and bytes that they hash: a second's work at most. */
 #define DIAGNOSE_TRIES 4000
-#define DIAGNOSE_BYTES ((int64_t)512 * 1024 * 1024)
+#define DIAGNOSE_BYTES ((int64_t)256 * 1024 * 1024)
 #define DIAGNOSE_NAMES 3 /* providers that one sentence names */
 
 /* A scheme with changes. Everything else is the original's, which must outlive it. */
@@ -34,6 +34,7 @@ typedef struct {
 	const knocker_bytes *secrets; /* as given */
 	size_t secret_count;
 	knocker_bytes secrets_json, options_json;
+	json *others; /* further secrets by name; NULL: none */
 	scheme_request request;
 	int64_t now_s, tries, bytes;
 	bool stopped;          /* the bounds were reached */
@@ -54,8 +55,6 @@ void diagnose_found(diagnosis *d, const scheme_keys *keys, const scheme_request 
                     const char *cause, const char *sentence);
 /* The scheme with what its own copy says changed. */
 void diagnose_scheme_copy(const scheme *s, diagnose_scheme *out);
-/* The texts, in the arena, that a JSON list holds. */
-const knocker_bytes *diagnose_texts(diagnosis *d, const json *list, size_t *count);
 /* Keys of one secret by the rules of `rules`, with the options as given; NULL: it is none. */
 scheme_keys *diagnose_keys(diagnosis *d, const scheme *rules, knocker_bytes secret);
 /* Verifies with the window. True: valid; else `*off_s` is how far the time is off, or 0. */

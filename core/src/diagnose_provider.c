@@ -11,7 +11,7 @@ typedef struct {
 
 static void diagnose_name_add(diagnose_names *names, const char *name)
 {
-	size_t at = strlen(names->text);
+	size_t at = (size_t)bytes_of(names->text).len;
 
 	if (names->count < DIAGNOSE_NAMES)
 		snprintf(names->text + at, sizeof names->text - at, "%s'%s'", names->count ? ", " : "",

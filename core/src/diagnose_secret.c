@@ -160,7 +160,8 @@ typedef enum { DIAGNOSE_NO_MODE, DIAGNOSE_TEST, DIAGNOSE_LIVE } diagnose_mode;
 
 static bool diagnose_holds(knocker_bytes text, const char *word)
 {
-	return text.len > 0 && memmem(text.data, (size_t)text.len, word, strlen(word)) != NULL;
+	return text.len > 0 &&
+	       memmem(text.data, (size_t)text.len, word, (size_t)bytes_of(word).len) != NULL;
 }
 
 static diagnose_mode diagnose_mode_of(knocker_bytes text)
@@ -234,20 +235,15 @@ static bool diagnose_other_try(diagnosis *d, knocker_bytes name, knocker_bytes s
 static bool diagnose_others_given(diagnosis *d)
 {
 	const json *one, *secret;
-	json *tree = NULL;
 	bool fits = false;
 
-	if (!bytes_given(d->place->others_json))
-		return false;
-	d->rc = json_parse("others_json", d->place->others_json, &tree, d->error);
-	for (one = json_first(tree); d->rc == 0 && !fits && one; one = json_next(one)) {
+	for (one = json_first(d->others); d->rc == 0 && !fits && one; one = json_next(one)) {
 		if (json_kind(one) == JSON_TEXT)
 			fits = diagnose_other_try(d, json_name(one), json_text(one));
-		for (secret = json_first(one); json_kind(one) == JSON_ARRAY && !fits && secret;
+		for (secret = json_kind(one) == JSON_ARRAY ? json_first(one) : NULL; !fits && secret;
 		     secret = json_next(secret))
 			fits = diagnose_other_try(d, json_name(one), json_text(secret));
 	}
-	json_cleanse_free(tree);
 	return fits;
 }
 
