@@ -60,6 +60,8 @@ static bool flip_vars(scheme_reading *r, const scheme_try *t, int64_t *time_s)
 	for (i = 0; i < r->scheme->var_count; i++) {
 		int64_t seconds = 0;
 
+		if (t->vars[i].from.list[0].kind == SOURCE_CLAIM)
+			continue; /* it stands in the token, which is a candidate as it is */
 		r->vars[i] = scheme_sources_read(r, t->vars[i].from).text;
 		if (!bytes_given(r->vars[i]) || !codec_time(r->vars[i], t->vars[i].unit, &seconds))
 			return false;
