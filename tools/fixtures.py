@@ -2,7 +2,8 @@
 
 Usage: fixtures.py [--check] [NAME...]. A recipe, providers/NAME/fixtures/make.py, says how its sender signs and what its
 requests are known by; this makes the requests that each sender needs (valid, forged, retried, rotated, late ...) and writes
-them to made.json beside the recipe. --check writes nothing and says what is not as it would be made. In vectors.json, whose
+them to made.json beside the recipe, and the first three of each (an event, the same again, another about the same object) to
+conformance/scenarios/object-events-*.json. --check writes nothing and says what is not as it would be made. In vectors.json, whose
 requests are other people's, it fills in what a valid request says of its identity.
 
 A recipe has: SECRET; SIGNATURE, the header it stands in (None: elsewhere); sign(body, secret, at, n), the headers of the n-th
@@ -161,6 +162,45 @@ def completed(vectors: list[dict[str, object]], recipe: ModuleType) -> list[dict
     return vectors
 
 
+def received(vector: dict[str, object], gives: dict[str, object]) -> dict[str, object]:
+    body = vector["body"] if "body" in vector else {"base64": vector["body_b64"]}
+    words = {"endpoint": vector["provider"], "method": vector["method"], "headers": vector["headers"], "body": body}
+    _, _, query = (vector["url"] or "").partition("?")
+    return {"do": "receive", "with": words | ({"query": query} if query else {}), "gives": gives}
+
+
+def scenario(made: dict[str, list[dict[str, object]]]) -> str:
+    """No event may be lost because another one was about the same object, and a retry is none, through every door."""
+    names = list(made)
+    steps: list[dict[str, object]] = [{"do": "open", "gives": {}}, {"do": "clock", "with": {"set": AT}, "gives": {}}]
+    for name in names:
+        one = made[name][0]
+        words = {"name": name, "path": "/" + name, "provider": name, "secrets": [one["secret"]], "options": one["options"]}
+        steps.append({"do": "endpoint", "with": words, "gives": {}})
+    again = {name: made[name][1] for name in names}
+    known = {n: v[0]["expect_dedupe_key"] is not None and v[0]["expect_dedupe_key"] == v[1]["expect_dedupe_key"] for n, v in made.items()}
+    new = {"event_id": {"any": True}, "duplicate": False}
+    for i, name in enumerate(names):
+        steps.append(received(made[name][0], new | ({"event_id": f"$event{i}"} if known[name] else {})))
+        steps.append(received(made[name][2], new))
+    steps.append({"do": "clock", "with": {"add": 120}, "gives": {}})
+    for i, name in enumerate(names):
+        steps.append(received(again[name], {"event_id": f"$event{i}", "duplicate": True} if known[name] else new))
+    events = sum(step["gives"].get("duplicate") is False for step in steps)
+    steps.append({"do": "sql", "with": {"text": "select count(*) as n from knocker_events"}, "gives": [{"n": events}]})
+    title = f"{', '.join(names)}: two events about one object are two, and one that is sent again is one"
+    lines = ",\n".join("  " + json.dumps(step, ensure_ascii=False) for step in steps)
+    covers = '["provider.events_of_one_object"]'
+    return f'{{"title": {json.dumps(title)},\n "covers": {covers},\n "source": {json.dumps(SOURCE)},\n "steps": [\n{lines}\n]}}\n'
+
+
+def scenarios(made: dict[str, list[dict[str, object]]]) -> dict[Path, str]:
+    """One file for each letter that names begin with."""
+    letters = sorted({name[0] for name in made})
+    folder = ROOT / "conformance/scenarios"
+    return {folder / f"object-events-{c}.json": scenario({n: v for n, v in made.items() if n[0] == c}) for c in letters}
+
+
 def load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("make", path)
     module = importlib.util.module_from_spec(spec)
@@ -174,26 +214,24 @@ def text(vectors: list[dict[str, object]]) -> str:
 
 def main(words: list[str]) -> None:
     check, names = "--check" in words, [word for word in words if word != "--check"]
-    stale, made = [], 0
+    wanted, made = {}, {}
     for path in sorted((ROOT / "providers").glob("*/fixtures/make.py")):
         name = path.parent.parent.name
         if names and name not in names:
             continue
         recipe = load(path)
-        wanted = {path.with_name("made.json"): text(make(name, recipe))}
+        made[name] = make(name, recipe)
+        wanted[path.with_name("made.json")] = text(made[name])
         others = path.with_name("vectors.json")
         if others.exists():
             wanted[others] = text(completed(json.loads(others.read_text(encoding="utf-8")), recipe))
-        made += 1
-        for file, content in wanted.items():
-            if file.exists() and file.read_text(encoding="utf-8") == content:
-                continue
-            stale.append(str(file.relative_to(ROOT)))
-            if not check:
-                file.write_text(content, encoding="utf-8")
-    print(f"fixtures: {made} recipes, {len(stale)} files {'are not as they would be made' if check else 'written'}")
+    wanted |= {} if names else scenarios(made)
+    stale = [file for file, content in wanted.items() if not file.exists() or file.read_text(encoding="utf-8") != content]
+    for file in [] if check else stale:
+        file.write_text(wanted[file], encoding="utf-8")
+    print(f"fixtures: {len(made)} recipes, {len(stale)} files {'are not as they would be made' if check else 'written'}")
     if check and stale:
-        sys.exit("\n".join(stale))
+        sys.exit("\n".join(str(file.relative_to(ROOT)) for file in stale))
 
 
 if __name__ == "__main__":

@@ -55,6 +55,17 @@ WRONG = [
 ]
 
 
+def scheme(folder: Path) -> dict:
+    """The folder's scheme, over the one that it extends."""
+    own = json.loads((folder / "provider.json").read_text(encoding="utf-8"))["scheme"]
+    return (scheme(folder.parent / own["extends"]) if "extends" in own else {}) | own
+
+
+def requests(folder: Path) -> list[dict]:
+    files = sorted((folder / "fixtures").glob("*.json"))
+    return [vector for file in files for vector in json.loads(file.read_text(encoding="utf-8"))]
+
+
 def embed(folders: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Runs the build's step over a tree with these provider.json."""
     with tempfile.TemporaryDirectory() as name:
@@ -98,7 +109,39 @@ class Build(unittest.TestCase):
 class Folders(unittest.TestCase):
     def test_the_names_that_every_language_promises_are_the_curated_ones(self) -> None:
         marked = {f.name for f in FOLDERS if json.loads((f / "provider.json").read_text(encoding="utf-8"))["curated"]}
-        self.assertEqual(marked - set(CURATED), set())
+        self.assertEqual(marked, set(CURATED))
+
+    def test_each_has_requests_that_are_valid_and_requests_that_are_forged(self) -> None:
+        for folder in FOLDERS:
+            with self.subTest(folder.name):
+                verdicts = {vector["expect_valid"] for vector in requests(folder)}
+                self.assertEqual(verdicts, {True, False})
+
+    def test_a_window_has_requests_at_its_edge_and_beyond(self) -> None:
+        for folder in FOLDERS:
+            if (window := scheme(folder).get("replay", {}).get("tolerance_s")) is None:
+                continue
+            with self.subTest(folder.name):
+                whys = {vector.get("why") for vector in requests(folder)}
+                self.assertLessEqual({"as old as may be", "stale: a second older than may be"}, whys, window)
+
+    def test_a_handshake_has_a_request_that_it_answers(self) -> None:
+        for folder in FOLDERS:
+            if scheme(folder).get("handshake"):
+                with self.subTest(folder.name):
+                    self.assertTrue(any(vector.get("expect_handshake") for vector in requests(folder)))
+
+    def test_a_secret_of_a_fixture_is_nobodys(self) -> None:
+        """Real ones have such beginnings and go on at random; ours say words, or were published by their senders."""
+        for folder in FOLDERS:
+            made = json.loads((folder / "fixtures/made.json").read_text(encoding="utf-8"))
+            for secret in {str(vector["secret"]) for vector in made}:
+                with self.subTest(folder.name):
+                    self.assertNotRegex(secret, r"(sk|rk)_live_|AKIA[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY")
+
+    def test_the_fixtures_are_as_their_recipes_make_them(self) -> None:
+        done = subprocess.run([sys.executable, ROOT / "tools/fixtures.py", "--check"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 if __name__ == "__main__":
