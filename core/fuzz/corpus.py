@@ -17,6 +17,12 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("body", "codec", "form", "headers", "jwt", "scheme", "verify")
 WORD_MAX = 64  # libFuzzer takes no longer ones
 
+# Claims that the target's own scheme takes: the hash is that of the body {}.
+CLAIMS = json.dumps({"jti": "a", "a": {"b": "c"}, "exp": 1700000100, "nbf": 1699999990,
+                     "hash": hashlib.sha256(b"{}").hexdigest()}).encode()  # fmt: skip
+TOKEN_WORDS = ["alg", "kid", "crit", "typ", "HS256", "HS384", "HS512", "RS256", "ES256", "none", "exp", "nbf", "jti", "hash", "iat"]
+KEY_WORDS = ["-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----", "kty", "RSA", "EC", "OKP", "crv", "P-256", "Ed25519", "x", "y",
+             "n", "e", "d", "use", "sig", "keys", "AQAB"]  # fmt: skip
 JSON_WORDS = ["{", "}", "[", "]", ":", ",", '"', "\\u0041", "\\ud83d\\ude00", "\\u0000", "true", "false", "null", "-0", "1e9"]
 FORM_WORDS = ["&", "=", "+", "%20", "%00", "%3A", "%2F", "?", "#", "https://", "http://", ":443", ":80", "@"]
 MARKS = ["\x1e", "\n", ": "]
@@ -92,8 +98,17 @@ class Corpus:
                 self.add("codec", text_bytes(one))
                 for piece in text_bytes(one).replace(b";", b",").replace(b" ", b",").split(b","):
                     self.add("codec", piece.partition(b"=")[2] or piece)
-                if one.count(".") == 2:
-                    self.add("jwt", secrets, one.split()[-1].encode())
+                self.token(scheme, vector, one.split()[-1] if one.strip() else "")
+
+    def token(self, scheme: dict[str, Any], vector: dict[str, Any], text: str) -> None:
+        """Tokens, and public keys, which no one but the target for tokens reads by itself."""
+        pieces = [unpadded(piece) for piece in text.split(".")[:2]] if text.count(".") == 2 else []
+        if not pieces and scheme.get("kind") in ("hmac", "token", "basic"):
+            return
+        secret = vector.get("secret")
+        secret = secret[0] if isinstance(secret, list) and secret else secret
+        header, claims = pieces or [b'{"alg":"HS256"}', CLAIMS]
+        self.add("jwt", text_bytes(secret), header, claims, b"id=1", text_bytes(text))
 
     def provider(self, folder: Path) -> None:
         description = json.loads((folder / "provider.json").read_text())
@@ -114,6 +129,8 @@ class Corpus:
         self.words["scheme"].update(JSON_WORDS)
         self.words["verify"].update([*JSON_WORDS, *FORM_WORDS, *self.words["headers"]])
         self.words["form"].update(FORM_WORDS)
+        self.words["jwt"].update([*JSON_WORDS, *TOKEN_WORDS, *KEY_WORDS])
+        self.add("jwt", b"s", b'{"alg":"HS256"}', CLAIMS, b"id=1", b"a.b.c")
         self.add("codec", b"2024-04-24T23:06:40.123456789+02:00")
         for target in TARGETS:
             made = folder / target
@@ -122,6 +139,14 @@ class Corpus:
                 (made / hashlib.sha1(data).hexdigest()).write_bytes(data)
             lines = [f'"{escaped(w)}"\n' for w in sorted(self.words[target]) if 0 < len(w.encode()) <= WORD_MAX]
             (folder / f"{target}.dict").write_text("".join(lines))
+
+
+def unpadded(text: str) -> bytes:
+    """Empty where it is no base64url: a fixture may be wrong on purpose."""
+    try:
+        return base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
+    except ValueError:
+        return b""
 
 
 def escaped(word: str) -> str:

@@ -41,6 +41,7 @@ int fuzz_body(const uint8_t *data, size_t len);
 int fuzz_codec(const uint8_t *data, size_t len);
 int fuzz_form(const uint8_t *data, size_t len);
 int fuzz_headers(const uint8_t *data, size_t len);
+int fuzz_jwt(const uint8_t *data, size_t len);
 int fuzz_scheme(const uint8_t *data, size_t len);
 int fuzz_verify(const uint8_t *data, size_t len);
 

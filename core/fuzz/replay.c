@@ -11,8 +11,9 @@ static const struct {
 	const char *name;
 	int (*run)(const uint8_t *data, size_t len);
 } replay_targets[] = {
-	{"body", fuzz_body},       {"codec", fuzz_codec},   {"form", fuzz_form},
-	{"headers", fuzz_headers}, {"scheme", fuzz_scheme}, {"verify", fuzz_verify},
+	{"body", fuzz_body},       {"codec", fuzz_codec}, {"form", fuzz_form},
+	{"headers", fuzz_headers}, {"jwt", fuzz_jwt},     {"scheme", fuzz_scheme},
+	{"verify", fuzz_verify},
 };
 #define REPLAY_TARGETS (sizeof replay_targets / sizeof replay_targets[0])
 
