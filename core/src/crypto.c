@@ -167,6 +167,17 @@ static int32_t crypto_public_wrap(EVP_PKEY *pair, bool no_memory, crypto_public 
 	return pair || no_memory ? -1 : 0;
 }
 
+/* libcrypto passes over bytes that mean nothing, such as a NULL of another type; a key has one DER. */
+static bool crypto_der_canonical(const EVP_PKEY *pair, knocker_bytes der)
+{
+	unsigned char *written = NULL;
+	int len = i2d_PUBKEY(pair, &written);
+	bool same = len == der.len && memcmp(written, der.data, (size_t)len) == 0;
+
+	OPENSSL_free(written);
+	return same;
+}
+
 int32_t crypto_public_der(knocker_bytes der, bool is_private, crypto_public **out)
 {
 	const unsigned char *at = der.data;
@@ -178,7 +189,8 @@ int32_t crypto_public_der(knocker_bytes der, bool is_private, crypto_public **ou
 	ERR_clear_error();
 	pair = is_private ? d2i_AutoPrivateKey(NULL, &at, (long)der.len)
 	                  : d2i_PUBKEY(NULL, &at, (long)der.len);
-	if (pair && at != (const unsigned char *)der.data + der.len) {
+	if (pair && (at != (const unsigned char *)der.data + der.len ||
+	             (!is_private && !crypto_der_canonical(pair, der)))) {
 		EVP_PKEY_free(pair);
 		pair = NULL;
 	}
@@ -275,7 +287,7 @@ static bool crypto_rsa_usable(const EVP_PKEY *pair)
 
 crypto_public_kind crypto_public_kind_of(const crypto_public *key)
 {
-	char group[40] = "";
+	char group[40] = "", form[40] = "";
 	size_t len = 0;
 
 	switch (EVP_PKEY_get_base_id(key->pair)) {
@@ -283,7 +295,10 @@ crypto_public_kind crypto_public_kind_of(const crypto_public *key)
 		return crypto_rsa_usable(key->pair) ? PUBLIC_RSA : PUBLIC_OTHER;
 	case EVP_PKEY_EC:
 		EVP_PKEY_get_group_name(key->pair, group, sizeof group, &len);
-		return strcmp(group, "prime256v1") == 0 ? PUBLIC_P256 : PUBLIC_OTHER;
+		EVP_PKEY_get_utf8_string_param(key->pair, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, form,
+		                               sizeof form, &len);
+		return strcmp(group, "prime256v1") == 0 && strcmp(form, "hybrid") != 0 ? PUBLIC_P256
+		                                                                       : PUBLIC_OTHER;
 	case EVP_PKEY_ED25519:
 		return PUBLIC_ED25519;
 	default:

@@ -318,8 +318,8 @@ static void confusion(EVP_PKEY *rsa)
 	snprintf(signed_text, sizeof signed_text, "%s", token);
 	HMAC(EVP_sha256(), pem, (int)strlen(pem), (const unsigned char *)signed_text,
 	     strlen(signed_text), mac, &len);
-	strcat(token, ".");
-	pair_base64url(mac, len, token + strlen(token));
+	token[strlen(signed_text)] = '.';
+	pair_base64url(mac, len, token + strlen(signed_text) + 1);
 	check_refused(refused(JWT("\"RS256\"", "pem-or-spki-b64", ""), secrets_of(pem), token, ""),
 	              "'HS256' is not one", "an HMAC under a public key is no signature");
 	token_make(rsa, EVP_sha256(), "{\"alg\":\"RS256\"}", "{}", token);
