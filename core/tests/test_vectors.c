@@ -226,7 +226,7 @@ static void file_play(const char *path, const json *schemes)
 			       rc < 0 ? error.text : "no such scheme");
 		else
 			vector_play(compiled ? compiled : builtin, vector);
-		if (!own && json_true(json_member(vector, "expect_valid")))
+		if (!schemes && json_true(json_member(vector, "expect_valid")))
 			CHECK(identity_said(vector), (const char *)json_text(json_member(vector, "id")).data);
 		check_failed += !compiled && !builtin;
 		scheme_free(compiled);
