@@ -2,7 +2,8 @@
 
 Usage: embed_samples.py ROOT OUT. A sample is {"event_type": TEXT, "headers": {NAME: TEXT}, "query": TEXT, "body": BODY};
 of these only body is required: an object is sent as JSON, a text as it is. {{...}} in any text is a placeholder, which the
-command fills in for each request; a JSON text that is wholly "{{#...}}" becomes a number. Each provider also gets a body
+command fills in for each request; a JSON text that is wholly "{{#...}}" becomes a number; {{signature}} stands where the
+provider has it in the body. Each provider also gets a body
 without a sample, made of what its scheme reads, for the types that no sample shows. Knows no provider by name.
 """
 
@@ -18,7 +19,7 @@ from typing import Any
 from embed import PEDANTRY_OFF, PEDANTRY_ON, c_literal, header, refuse, write
 
 PLACEHOLDER = re.compile(
-    r"(id|uuid|time|time_ms|time_iso|event|number|(hex|digits):[1-9][0-9]?)(:[a-z_]+)?"
+    r"(id|uuid|time|time_ms|time_iso|event|number|signature|(hex|digits):[1-9][0-9]?)(:[a-z_]+)?"
 )
 MEMBERS = {"event_type", "headers", "query", "body"}
 SOURCE = re.compile(r"(header|json|form|query|j):([^}]+)")
@@ -45,16 +46,18 @@ def check(path: Path, texts: list[str]) -> None:
                 refuse(f"{path}: there is no placeholder '{{{{{name}}}}}'")
 
 
-def row(provider: str, event_type: str | None, headers: dict[str, str], query: str | None, body: str) -> str:
+def row(
+    provider: str, event_type: str | None, headers: dict[str, str], query: str | None, body: str, signer: str | None
+) -> str:
     def literal(text: str | None) -> str:
         return "NULL" if text is None else c_literal(text, "\t\t")
 
     lines = "".join(f"{name}: {value}\n" for name, value in headers.items())
-    parts = [literal(provider), literal(event_type), literal(lines), literal(query), literal(body)]
+    parts = [literal(provider), literal(event_type), literal(lines), literal(query), literal(body), literal(signer)]
     return "\t{" + ",\n\t\t".join(parts) + "},\n"
 
 
-def sample_row(provider: str, path: Path) -> str:
+def sample_row(provider: str, path: Path, signer: str | None) -> str:
     sample = read(path)
     if not isinstance(sample, dict) or "body" not in sample or not set(sample) <= MEMBERS:
         refuse(f"{path}: a sample is an object with body and, where wanted, event_type, headers and query")
@@ -62,7 +65,24 @@ def sample_row(provider: str, path: Path) -> str:
     body = sample["body"] if isinstance(sample["body"], str) else compact(sample["body"])
     query = sample.get("query")
     check(path, [*headers.values(), query or "", body])
-    return row(provider, sample.get("event_type", path.stem), headers, query, body)
+    return row(provider, sample.get("event_type", path.stem), headers, query, body, signer)
+
+
+def base_of(scheme: dict[str, Any]) -> str:
+    """Where the one item of a batch stands."""
+    bases = scheme.get("base", "")
+    return str(bases[0] if isinstance(bases, list) else bases).replace("*", "0")
+
+
+def signer_of(scheme: dict[str, Any]) -> str | None:
+    """Of a scheme whose signature stands in the body: one that signs the same into a header, so that it can be had."""
+    first = scheme["sig"]["from"][0]
+    if first.startswith("header"):
+        return None
+    bare = {name: value for name, value in scheme.items() if name not in ("base", "handshake", "extends")}
+    bare["sig"] = {**scheme["sig"], "from": ["header:x-signature"]}
+    base = base_of(scheme)
+    return re.sub(r"(?<![a-z])j:", f"json:{base}." if base else "json:", compact(bare))
 
 
 class Generic:
@@ -70,7 +90,7 @@ class Generic:
 
     def __init__(self, scheme: dict[str, Any]) -> None:
         self.scheme = scheme
-        self.base = str(scheme.get("base", ""))
+        self.base = base_of(scheme)
         self.headers: dict[str, str] = {}
         self.query: dict[str, str] = {}
         self.form: dict[str, str] = {}
@@ -82,7 +102,7 @@ class Generic:
         options = self.scheme.get("options", {})
         name = re.sub(r"\{option:(\w+)\}", lambda m: str(options.get(m[1], {}).get("default", m[1])), name)
         if kind == "join":
-            separator, *pieces = source.removeprefix("join:").split(":")
+            pieces = source.split(":")[2:]
             for at in range(0, len(pieces) - 1, 2):
                 self.put(":".join(pieces[at : at + 2]), value if at == 0 else "created")
         elif kind == "header":
@@ -113,6 +133,8 @@ class Generic:
 
     def fill(self) -> None:
         extract = self.scheme.get("extract", {})
+        if signer_of(self.scheme):
+            self.put(self.scheme["sig"]["from"][0], "{{signature}}")
         for var in self.scheme.get("vars", {}).values():
             first = var["from"][0]
             if not first.startswith(("header:", "sig")):
@@ -148,7 +170,7 @@ class Generic:
         if self.form and set(self.body) <= {"data"}:
             headers["content-type"] = FORM
             body = "&".join(f"{urllib.parse.quote(name)}={value}" for name, value in self.form.items())
-        return row(provider, None, headers, query, body)
+        return row(provider, None, headers, query, body, signer_of(self.scheme))
 
 
 def whole(scheme: dict[str, Any], schemes: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -162,8 +184,10 @@ def samples_header(root: Path) -> str:
     aliases, rows = [], []
     for name, folder in folders.items():
         aliases += [f'\t{{"{alias}", "{name}"}},\n' for alias in folder.get("aliases", [])]
-        rows += [sample_row(name, path) for path in sorted((root / "providers" / name / "samples").glob("*.json"))]
-        rows.append(Generic(whole(schemes[name], schemes)).row(name))
+        scheme = whole(schemes[name], schemes)
+        paths = sorted((root / "providers" / name / "samples").glob("*.json"))
+        rows += [sample_row(name, path, signer_of(scheme)) for path in paths]
+        rows.append(Generic(scheme).row(name))
     body = (
         f"{PEDANTRY_OFF}static const sample samples_embedded[] = {{\n{''.join(rows)}}};\n{PEDANTRY_ON}\n"
         f"static const struct {{\n\tconst char *alias, *provider;\n}} sample_aliases[] = {{\n"

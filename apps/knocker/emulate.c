@@ -45,24 +45,25 @@ static uint64_t emulate_seed(const options *o)
 	return seed % SEED_DIGITS + 1;
 }
 
-/* Whether the provider signs its URL, and wants to be told it. */
-static bool emulate_signs_url(const char *provider)
+/* Whether the provider's signatures grow stale, and whether it signs its URL and wants to be told
+ * it. */
+static void emulate_provider(emulation *e, bool *signs_url)
 {
 	knocker_rows *rows = NULL;
-	bool signs = false;
+	size_t len = strlen(e->provider);
 
 	if (knocker_providers(&rows, NULL) < 0)
-		return false;
+		return;
 	while (knocker_rows_next(rows) == 0) {
 		knocker_bytes name = print_value(rows, "name").bytes;
 		knocker_bytes known = print_value(rows, "options_json").bytes;
 
-		if ((size_t)name.len == strlen(provider) &&
-		    memcmp(name.data, provider, strlen(provider)) == 0)
-			signs = known.len > 0 && memmem(known.data, (size_t)known.len, "\"url\"", 5) != NULL;
+		if ((size_t)name.len != len || memcmp(name.data, e->provider, len) != 0)
+			continue;
+		e->window = print_value(rows, "has_replay_window").integer == 1;
+		*signs_url = known.len > 0 && memmem(known.data, (size_t)known.len, "\"url\"", 5) != NULL;
 	}
 	knocker_rows_free(rows);
-	return signs;
 }
 
 static bool emulate_url_is_given(const options *o)
@@ -80,6 +81,7 @@ static int emulate_begin(const options *o, emulation *e)
 {
 	options own = *o;
 	int code = emulate_options(o);
+	bool signs_url = false;
 	size_t bare;
 
 	if (code != EXIT_DONE)
@@ -98,7 +100,8 @@ static int emulate_begin(const options *o, emulation *e)
 	text_add(&e->url_query, o->to + bare + (o->to[bare] == '?'),
 	         o->to[bare] == '?' ? strcspn(o->to + bare + 1, "#") : 0);
 	own.provider = e->provider;
-	if (!emulate_url_is_given(o) && emulate_signs_url(e->provider))
+	emulate_provider(e, &signs_url);
+	if (signs_url && !emulate_url_is_given(o))
 		own.url = o->to;
 	code = request_begin(&own, &e->signer);
 	return code == EXIT_DONE ? plan_make(e) : code;

@@ -40,6 +40,7 @@ typedef struct {
 	uint64_t seed;
 	int64_t rate; /* a second; 0: as fast as answers come */
 	int64_t connections;
+	bool window;            /* the provider's signatures grow stale */
 	sent_request *requests; /* in the order in which they go out */
 	size_t count;
 	sent_event *events;
@@ -60,7 +61,11 @@ void plan_free(emulation *e);
 const char *sample_provider(const char *name);
 /* Appends the header lines, the query and the body of a request; the query stays as it is where
  * the sample has none. */
-void sample_fill(const emulation *e, size_t at, text *headers, text *query, text *body);
+void sample_headers(const emulation *e, size_t at, text *headers, text *query);
+void sample_body(const emulation *e, size_t at, const char *signature, text *body);
+/* A scheme that signs into the one header x-signature what the provider has in the body; NULL: the
+ * provider signs in headers. */
+const char *sample_signer(const emulation *e, size_t at);
 
 /* ---- emulate_request.c: one request, signed ---- */
 
@@ -86,6 +91,7 @@ typedef struct {
 	int64_t base_id;
 	int64_t dropped; /* orphans that gave way before */
 	int64_t events, deliveries, refused;
+	int64_t invalid;                          /* of the refused ones: for their signature */
 	int64_t lost, doubled, accepted, missing; /* the last: refused ones that are not on record */
 	text faults;                              /* a line each, of the first ones */
 	int64_t fault_count;

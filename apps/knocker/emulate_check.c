@@ -100,6 +100,7 @@ typedef struct {
 	int64_t event_id;     /* of the first delivery; 0: nothing was found */
 	uint32_t deliveries;  /* that belong to an event */
 	uint32_t more_events; /* other ones */
+	bool keyed;           /* the inbox knows what tells it apart */
 } found_event;
 
 typedef struct {
@@ -155,12 +156,13 @@ static found_event *finder_find(const finder *f, uint64_t hash, knocker_value ke
 static void finder_row(inbox_check *c, finder *f, const knocker_rows *rows)
 {
 	knocker_value key = print_value(rows, "dedupe_key"), event = print_value(rows, "event_id");
-	knocker_value body = print_value(rows, "body");
+	knocker_value body = print_value(rows, "body"), valid = print_value(rows, "signature_valid");
 	uint64_t print = plan_hash(0, body.bytes.data, (size_t)body.bytes.len);
 	found_event *found = NULL;
 
 	if (event.type == KNOCKER_NULL) {
-		c->refused += print_value(rows, "signature_valid").integer == 0;
+		c->refused++;
+		c->invalid += valid.type == KNOCKER_INTEGER && valid.integer == 0;
 		return;
 	}
 	if (key.type == KNOCKER_TEXT)
@@ -169,6 +171,7 @@ static void finder_row(inbox_check *c, finder *f, const knocker_rows *rows)
 		found = finder_find(f, print, key, print);
 	if (found == NULL)
 		return; /* somebody else's */
+	found->keyed |= key.type == KNOCKER_TEXT;
 	c->deliveries++;
 	c->events += found->event_id != event.integer;
 	if (found->event_id == 0)
@@ -232,7 +235,7 @@ static void check_one(inbox_check *c, const sent_event *event, const sent_sum *s
 		         found->deliveries);
 		check_fault(c, event, what);
 	}
-	if (event->key != NULL && found->more_events > 0) {
+	if (found->keyed && found->more_events > 0) {
 		c->doubled++;
 		snprintf(what, sizeof what, "doubled: it is event %lld and %u more",
 		         (long long)found->event_id, found->more_events);
@@ -264,8 +267,8 @@ static void check_all(inbox_check *c, const finder *f)
 	}
 	for (i = 0; i < e->event_count; i++)
 		check_one(c, &e->events[i], &sums[i], &f->found[i]);
-	if (c->refused < refused && check_dropped(c) == c->dropped)
-		c->missing = refused - c->refused;
+	if (c->invalid < refused && check_dropped(c) == c->dropped)
+		c->missing = refused - c->invalid;
 	free(sums);
 }
 

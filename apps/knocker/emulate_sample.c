@@ -12,6 +12,7 @@ typedef struct {
 	const char *headers;    /* lines "name: value\n" */
 	const char *query;      /* NULL: none */
 	const char *body;
+	const char *signer; /* a scheme: see sample_signer */
 } sample;
 
 #include "samples.h"
@@ -67,6 +68,8 @@ static const sample *sample_choose(const emulation *e, uint64_t draw)
 typedef struct {
 	const emulation *e;
 	size_t at;
+	const char *event_type, *signature;
+	bool is_form;
 	uint64_t state; /* of the placeholder that is being filled */
 } filling;
 
@@ -109,6 +112,22 @@ static void fill_time_iso(text *out, int64_t at_ms)
 	text_puts(out, line);
 }
 
+/* As a part of a form, or of a text in JSON. */
+static void fill_signature(const filling *f, text *out)
+{
+	text quoted = {0};
+	const char *one;
+
+	if (f->is_form) {
+		for (one = f->signature; *one != '\0'; one++)
+			text_print(out, "%%%02X", (unsigned)(unsigned char)*one);
+		return;
+	}
+	text_json(&quoted, f->signature, strlen(f->signature));
+	text_add(out, quoted.data + 1, quoted.len - 2);
+	text_cleanse_free(&quoted);
+}
+
 static size_t fill_size(const char *words)
 {
 	size_t size = 0;
@@ -120,7 +139,7 @@ static size_t fill_size(const char *words)
 
 /* Fills in one placeholder: its value follows from its words, so that the same one has the same
  * value throughout a request and in its repeats. One named "each" is another in each request. */
-static void fill_one(filling *f, text *out, const char *word, const char *event_type)
+static void fill_one(filling *f, text *out, const char *word)
 {
 	static const char letters[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghjkmnpqrstvwxyz";
 	const sent_request *r = &f->e->requests[f->at];
@@ -137,7 +156,9 @@ static void fill_one(filling *f, text *out, const char *word, const char *event_
 	else if (strcmp(word, "time_iso") == 0)
 		fill_time_iso(out, made_ms);
 	else if (strcmp(word, "event") == 0)
-		text_puts(out, event_type);
+		text_puts(out, f->event_type != NULL ? f->event_type : EVENT_DEFAULT);
+	else if (strcmp(word, "signature") == 0)
+		fill_signature(f, out);
 	else if (strcmp(word, "number") == 0)
 		text_print(out, "%u", (unsigned)r->event + 1);
 	else if (strncmp(word, "uuid", 4) == 0)
@@ -152,7 +173,7 @@ static void fill_one(filling *f, text *out, const char *word, const char *event_
 	}
 }
 
-static void fill_text(filling *f, text *out, const char *pattern, const char *event_type)
+static void fill_text(filling *f, text *out, const char *pattern)
 {
 	char word[PLACEHOLDER_MAX];
 	const char *open, *close;
@@ -164,24 +185,43 @@ static void fill_text(filling *f, text *out, const char *pattern, const char *ev
 		if (len < sizeof word) {
 			memcpy(word, open + 2, len);
 			word[len] = '\0';
-			fill_one(f, out, word, event_type);
+			fill_one(f, out, word);
 		}
 		pattern = close + 2;
 	}
 	text_puts(out, pattern);
 }
 
-void sample_fill(const emulation *e, size_t at, text *headers, text *query, text *body)
+static const sample *sample_of(const emulation *e, size_t at)
 {
-	uint64_t draw = plan_mix(e->seed ^ plan_mix(e->requests[at].event));
-	const sample *s = sample_choose(e, draw);
-	const char *event_type = e->o->event_type != NULL ? e->o->event_type : EVENT_DEFAULT;
-	filling f = {.e = e, .at = at};
+	return sample_choose(e, plan_mix(e->seed ^ plan_mix(e->requests[at].event)));
+}
 
-	fill_text(&f, headers, s->headers, event_type);
+const char *sample_signer(const emulation *e, size_t at)
+{
+	return sample_of(e, at)->signer;
+}
+
+void sample_headers(const emulation *e, size_t at, text *headers, text *query)
+{
+	const sample *s = sample_of(e, at);
+	filling f = {.e = e, .at = at, .event_type = e->o->event_type, .signature = ""};
+
+	fill_text(&f, headers, s->headers);
 	if (s->query != NULL && query->len > 0)
 		text_puts(query, "&");
 	if (s->query != NULL)
-		fill_text(&f, query, s->query, event_type);
-	fill_text(&f, body, s->body, event_type);
+		fill_text(&f, query, s->query);
+}
+
+void sample_body(const emulation *e, size_t at, const char *signature, text *body)
+{
+	const sample *s = sample_of(e, at);
+	filling f = {.e = e,
+	             .at = at,
+	             .event_type = e->o->event_type,
+	             .signature = signature,
+	             .is_form = strchr("{[", s->body[0]) == NULL};
+
+	fill_text(&f, body, s->body);
 }
