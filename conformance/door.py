@@ -120,6 +120,9 @@ class Door(abc.ABC):
     def stats(self, on: str) -> Rows: ...
 
     @abc.abstractmethod
+    def reverify(self, on: str, words: Words) -> Rows: ...
+
+    @abc.abstractmethod
     def prune(self, on: str, kind: str, words: Words) -> Words: ...
 
     @abc.abstractmethod

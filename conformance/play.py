@@ -208,6 +208,8 @@ class Player:
 
     def _do_act(self, words: Words, on: str, label: str) -> Words:
         ((verb, target),) = words.items()
+        if verb == "reverify":
+            return self.door.reverify(on, target)
         self.door.act(on, verb, target)
         return {}
 

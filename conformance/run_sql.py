@@ -376,6 +376,20 @@ class SqlDoor(play.Door):
         else:
             handle.call(f"knocker_{verb}", target, None, None)
 
+    def reverify(self, on: str, words: Words) -> Rows:
+        provider = as_json(words["scheme"]) if "scheme" in words else words.get("provider")
+        text = self.handles[on].call(
+            "knocker_reverify",
+            *(words.get(name) for name in ("endpoint", "since", "limit")),
+            int(words.get("dry_run", False)),
+            words.get("after_id"),
+            provider,
+            as_json(words.get("secrets")),
+            as_json(words.get("options")),
+        )
+        rows: Rows = json.loads(text)
+        return rows
+
     def why(self, on: str, event_id: int) -> Words:
         why: Words = json.loads(self.handles[on].call("knocker_why", event_id))
         return why

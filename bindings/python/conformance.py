@@ -214,6 +214,15 @@ class Door(play.Door):
         with told():
             acts[verb](target)  # type: ignore[operator]
 
+    def reverify(self, on: str, words: Words) -> Rows:
+        found = dict(words)
+        if "scheme" in found:
+            found["provider"] = found.pop("scheme")
+        if "options" in found:
+            found["provider_options"] = found.pop("options")
+        with told():
+            return [row(one) for one in self.inboxes[on].reverify(**found)]
+
     def why(self, on: str, event_id: int) -> Words:
         with told():
             return row(self.inboxes[on].why(event_id))

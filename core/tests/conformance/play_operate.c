@@ -221,6 +221,34 @@ static void act_id(player *p, handle *h, const value *with, const char *word, an
 		out->code = knocker_replay_delivery(h->knocker, id, &out->error);
 }
 
+static void act_reverify(player *p, handle *h, const value *with, answer *out)
+{
+	const value *words = value_get(with, "reverify");
+	knocker_request by = {.size = sizeof by};
+	knocker_rows *rows = NULL;
+	int64_t since_s, after_id, limit;
+	bool dry_run;
+
+	if (!words_known(p, words,
+	                 "endpoint since limit after_id dry_run provider scheme secrets options"))
+		return;
+	by.endpoint = words_text(p, words, "endpoint");
+	by.provider = words_json(p, words, "scheme");
+	if (by.provider.data == NULL)
+		by.provider = words_text(p, words, "provider");
+	by.secrets_json = words_json(p, words, "secrets");
+	by.options_json = words_json(p, words, "options");
+	since_s = words_integer(p, words, "since");
+	after_id = words_integer(p, words, "after_id");
+	limit = words_integer(p, words, "limit");
+	dry_run = words_true(p, words, "dry_run");
+	if (p->broken != NULL)
+		return;
+	out->code = knocker_reverify(h->knocker, &by, since_s, after_id, limit, dry_run, &rows,
+	                             &out->error);
+	out->gives = rows_list(p->a, rows);
+}
+
 void play_act(player *p, handle *h, const value *with, answer *out)
 {
 	const value *word;
@@ -233,11 +261,13 @@ void play_act(player *p, handle *h, const value *with, answer *out)
 			out->code = knocker_extend(h->work, ms, &out->error);
 		return;
 	}
-	word = words_only(p, with, "ignore replay requeue replay_delivery pause resume");
+	word = words_only(p, with, "ignore replay requeue replay_delivery reverify pause resume");
 	if (word == NULL)
 		return;
 	if (strcmp(word->name, "pause") == 0 || strcmp(word->name, "resume") == 0)
 		act_endpoint(p, h, with, word->name, out);
+	else if (strcmp(word->name, "reverify") == 0)
+		act_reverify(p, h, with, out);
 	else
 		act_id(p, h, with, word->name, out);
 }

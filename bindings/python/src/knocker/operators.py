@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _native, rows
-from .requests import Page, choice, count, page_members, texts_json
+from .requests import (
+    Page,
+    Scheme,
+    choice,
+    count,
+    object_json,
+    page_members,
+    provider_members,
+    texts_json,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -169,6 +178,40 @@ class Operators:
             "older_than_s": older_than,
             "limit": count("limit", limit),
             "dry_run": int(dry_run),
+    def reverify(
+        self,
+        endpoint: str,
+        *,
+        since: int | None = None,
+        limit: int | None = None,
+        after_id: int | None = None,
+        dry_run: bool = False,
+        provider: str | Scheme | None = None,
+        secrets: Sequence[str] | None = None,
+        provider_options: Mapping[str, Any] | None = None,
+    ) -> list[rows.Reverified]:
+        """Verifies an endpoint's orphans again, and makes those that pass events.
+
+        After a fix: with today's secrets, as at the time each came, oldest first, at most
+        `limit` (100); the last row's `delivery_id` as `after_id` gives the next ones. The last
+        three are for an endpoint that is registered in another process.
+        """
+        by = {
+            "endpoint": endpoint,
+            "secrets_json": texts_json("secrets", secrets),
+            "options_json": object_json("provider_options", provider_options),
+            **provider_members(provider),
+        }
+        found = _native.knocker_reverify(
+            self._handle,
+            by,
+            since or 0,
+            count("after_id", after_id),
+            count("limit", limit),
+            int(dry_run),
+        )
+        return rows.many(rows.Reverified, found)
+
         }
         found = _native.knocker_prune_orphan_deliveries(self._handle, members)
         return rows.one(rows.PruneDeliveriesResult, found)

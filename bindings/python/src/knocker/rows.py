@@ -150,6 +150,21 @@ class PruneDeliveriesResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Reverified:
+    """What a second look at an orphan came to.
+
+    `outcome` is `event`, `repeat`, `rejected`, `redacted` or `no_body`; `signature_error` is
+    what was said to its sender, `error` why it makes no event today either.
+    """
+
+    delivery_id: int
+    outcome: str
+    event_id: int | None
+    signature_error: str
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Why:
     """Why an event is where it is: `sentence` for people, `cause` (a word) for programs."""
 
