@@ -71,6 +71,23 @@ static bool flip_vars(scheme_reading *r, const scheme_try *t, int64_t *time_s)
 	return true;
 }
 
+/* A token does not sign the request, but claims something of it: texts, and hashes of texts. */
+static void flip_claims(scheme_reading *r, const scheme_try *t, int64_t time_s, flip_marks *marks)
+{
+	knocker_bytes parts[SCHEME_PARTS_MAX], claimed[64] = {{&time_s, sizeof time_s}};
+	size_t i, k, count = 1;
+
+	for (i = 0; i < t->jwt.claim_count; i++)
+		for (k = 0; k < t->jwt.claims[i].texts.count; k++) {
+			const scheme_template *text = &t->jwt.claims[i].texts.list[k];
+
+			if (count < 64 &&
+			    scheme_template_fill(r, text, t->jwt.claims[i].is_hash, NULL, 0, parts))
+				claimed[count++] = scheme_join(r, parts, text->count);
+		}
+	marks_add(marks, claimed, count);
+}
+
 static void flip_texts(scheme_reading *r, const scheme_try *t, flip_marks *marks)
 {
 	knocker_bytes parts[SCHEME_PARTS_MAX + 1];
@@ -82,7 +99,7 @@ static void flip_texts(scheme_reading *r, const scheme_try *t, flip_marks *marks
 		return;
 	parts[0] = (knocker_bytes){&time_s, sizeof time_s};
 	if (sign.count == 0)
-		marks_add(marks, parts, 1);
+		flip_claims(r, t, time_s, marks);
 	scheme_url_spell(r);
 	for (i = 0; i < sign.count; i++)
 		for (attempt = 0; attempt < r->url_try_count; attempt++) {

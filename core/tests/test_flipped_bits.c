@@ -1,10 +1,10 @@
 /* For every built-in: what it signs is valid, and with any one bit of it flipped it is not; bits of
- * the body, the query, the headers' values and the secret, each in turn. What cannot be signed here,
- * for want of a private key, is the smallest valid request of the provider's fixtures.
+ * the body, the headers' values and the secret, each in turn. What cannot be signed here, for want
+ * of a private key, is the smallest valid request of the provider's fixtures.
  *
- * Some bits mean nothing: the case of a hexadecimal digit, a header that nobody signs. Which ones is
- * asked of the grammar: where a flipped request is still valid, a signature, a signed text and a key
- * of it must each be one of the request as it was, byte by byte, after decoding. */
+ * Some bits mean nothing: the case of a hexadecimal digit, a header that nobody signs. Which ones
+ * is asked of the grammar: where a flipped request is still valid, a signature, a signed text and a
+ * key of it must each be one of the request as it was, byte by byte, after decoding. */
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,8 +95,9 @@ static void flip_key_marks(const scheme_keys *keys, flip_marks *marks)
 	}
 }
 
-/* Of a public key there are no bytes to compare, and no need: with another number in it a signature
- * does not verify, so that what is still valid was armour, a spare bit, or a member nobody reads. */
+/* Of a public key there are no bytes to compare, and no need: with another number in it a
+ * signature does not verify, so that what is still valid was armour, a spare bit, or a member
+ * nobody reads. */
 static bool flip_key_public(const scheme_keys *keys)
 {
 	size_t i;
@@ -177,7 +178,8 @@ static void case_free(flip_case *c)
 	buffer_free(&c->secrets);
 }
 
-/* No window, so that a time that nobody signs is watched too, and a value for what must be given. */
+/* No window, so that a time that nobody signs is watched too, and a value for what must be given.
+ */
 static void case_options(flip_case *c)
 {
 	size_t i;
