@@ -1,7 +1,7 @@
 """Makes the inputs from which fuzzing starts, and the dictionaries, out of the providers' folders.
 
-Usage: corpus.py FOLDER. Writes FOLDER/TARGET/* and FOLDER/TARGET.dict. They are made at each build, so that a new provider
-is fuzzed from its first day; what once went wrong stands in core/fuzz/corpus/ for good.
+Usage: corpus.py FOLDER. Writes FOLDER/TARGET/* and FOLDER/TARGET.dict. They are made at each build, so that a new
+provider is fuzzed from its first day; what once went wrong stands in core/fuzz/corpus/ for good.
 """
 
 import base64
@@ -20,10 +20,10 @@ WORD_MAX = 64  # libFuzzer takes no longer ones
 # Claims that the target's own scheme takes: the hash is that of the body {}.
 CLAIMS = json.dumps({"jti": "a", "a": {"b": "c"}, "exp": 1700000100, "nbf": 1699999990,
                      "hash": hashlib.sha256(b"{}").hexdigest()}).encode()  # fmt: skip
-TOKEN_WORDS = ["alg", "kid", "crit", "typ", "HS256", "HS384", "HS512", "RS256", "ES256", "none", "exp", "nbf", "jti", "hash", "iat"]
-KEY_WORDS = ["-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----", "kty", "RSA", "EC", "OKP", "crv", "P-256", "Ed25519", "x", "y",
-             "n", "e", "d", "use", "sig", "keys", "AQAB"]  # fmt: skip
-JSON_WORDS = ["{", "}", "[", "]", ":", ",", '"', "\\u0041", "\\ud83d\\ude00", "\\u0000", "true", "false", "null", "-0", "1e9"]
+TOKEN_WORDS = "alg kid crit typ HS256 HS384 HS512 RS256 ES256 none exp nbf jti hash iat".split()
+KEY_WORDS = "kty RSA EC OKP crv P-256 Ed25519 x y n e d use sig keys AQAB".split()
+KEY_ARMOUR = ["-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"]
+JSON_WORDS = ["\\u0041", "\\ud83d\\ude00", "\\u0000", *'{ } [ ] : , " true false null -0 1e9'.split()]
 FORM_WORDS = ["&", "=", "+", "%20", "%00", "%3A", "%2F", "?", "#", "https://", "http://", ":443", ":80", "@"]
 MARKS = ["\x1e", "\n", ": "]
 
@@ -63,11 +63,12 @@ def paths_of(node: Any) -> Iterator[str]:
 
 
 def words_of(node: Any) -> Iterator[str]:
+    """The names and texts of a scheme."""
     if isinstance(node, str):
         yield node
-    for name, child in node.items() if isinstance(node, dict) else ((None, c) for c in node) if isinstance(node, list) else []:
-        if name is not None:
-            yield name
+    if isinstance(node, dict):
+        yield from node
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else []:
         yield from words_of(child)
 
 
@@ -117,8 +118,9 @@ class Corpus:
         for vector in vectors:
             self.vector(scheme, vector)
         first = next((v for v in vectors if v.get("expect_valid")), {})
-        self.add("scheme", json.dumps(scheme).encode(), secrets_of(first), json.dumps(first.get("options") or {}).encode(),
-                 headers_of(first), b"", body_of(first))  # fmt: skip
+        options = json.dumps(first.get("options") or {}).encode()
+        text = json.dumps(scheme).encode()
+        self.add("scheme", text, secrets_of(first), options, headers_of(first), b"", body_of(first))
         self.words["scheme"].update(words_of(scheme))
         self.words["verify"].update([description["name"], *words_of(scheme)])
         self.words["headers"].add(description["name"])
@@ -129,7 +131,7 @@ class Corpus:
         self.words["scheme"].update(JSON_WORDS)
         self.words["verify"].update([*JSON_WORDS, *FORM_WORDS, *self.words["headers"]])
         self.words["form"].update(FORM_WORDS)
-        self.words["jwt"].update([*JSON_WORDS, *TOKEN_WORDS, *KEY_WORDS])
+        self.words["jwt"].update([*JSON_WORDS, *TOKEN_WORDS, *KEY_WORDS, *KEY_ARMOUR])
         self.add("jwt", b"s", b'{"alg":"HS256"}', CLAIMS, b"id=1", b"a.b.c")
         self.add("codec", b"2024-04-24T23:06:40.123456789+02:00")
         for target in TARGETS:

@@ -1,7 +1,7 @@
 """Runs each fuzz target for a while, tells how it goes, and where an input stands that it fell over.
 
-Usage: fuzz.py --programs FOLDER --corpus FOLDER --seconds N [--only TARGET]. Ends with 1 when a target crashed. FOLDER/TARGET
-of the corpus grows by what reaches new code; the next run goes on from there.
+Usage: fuzz.py --programs FOLDER --corpus FOLDER --seconds N [--only TARGET]. Ends with 1 when a target crashed.
+FOLDER/TARGET of the corpus grows by what reaches new code; the next run goes on from there.
 """
 
 import argparse

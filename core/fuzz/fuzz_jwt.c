@@ -1,5 +1,5 @@
-/* Fuzzes tokens and public keys. Fields: a secret, the token's header and claims in JSON, a query, a
- * token as it is. The claims are also signed with a key of ours, so that they are read. */
+/* Fuzzes tokens and public keys. Fields: a secret, the token's header and claims in JSON, a query,
+ * a token as it is. The claims are also signed with a key of ours, so that they are read. */
 #include "fuzz.h"
 #include "scheme_parts.h"
 
