@@ -346,7 +346,7 @@ int32_t diagnose_request(const diagnose_place *place, const knocker_request *req
 		diagnose_take_keys(d, r);
 	if (d->rc == 0 && place->delivery_id)
 		diagnose_stored_texts(d);
-	if (d->rc == 0)
+	if (d->rc == 0 && !d->redacted)
 		diagnose_run(d);
 	rc = rows_or_none(d->rc, &d->rows);
 	*out = d->rows;

@@ -67,30 +67,51 @@ static bool diagnose_present(knocker_bytes lines, knocker_bytes wanted)
 	return false;
 }
 
-/* The name that the scheme wants in place of this one, or absent. */
-static knocker_bytes diagnose_wanted(diagnosis *d, const scheme_try *t, knocker_bytes name)
+/* The n-th header of the scheme; absent: no memory. */
+static knocker_bytes diagnose_header_name(diagnosis *d, size_t n)
 {
-	knocker_bytes none = {0};
+	knocker_bytes name;
 	scheme_reading r;
-	size_t i;
 
 	r.scheme = d->scheme;
 	r.keys = d->bare;
 	r.arena = &d->memory;
 	r.no_memory = false;
-	for (i = 0; i < d->scheme->header_count; i++) {
-		knocker_bytes wanted = scheme_header_name(&r, d->scheme->headers[i]);
+	name = scheme_header_name(&r, d->scheme->headers[n]);
+	if (r.no_memory)
+		d->rc = fail_memory(d->error);
+	return r.no_memory ? (knocker_bytes){0} : name;
+}
 
-		if (r.no_memory)
-			d->rc = fail_memory(d->error);
-		if (d->rc < 0 || !bytes_given(wanted) || wanted.len == 0 ||
+bool diagnose_reads(diagnosis *d, knocker_bytes name)
+{
+	size_t i;
+
+	for (i = 0; i < d->scheme->header_count && d->rc == 0; i++) {
+		knocker_bytes wanted = diagnose_header_name(d, i);
+
+		if (wanted.len > 0 && request_name_is(name, wanted))
+			return true;
+	}
+	return false;
+}
+
+/* The name that the scheme wants in place of this one, or absent. */
+static knocker_bytes diagnose_wanted(diagnosis *d, const scheme_try *t, knocker_bytes name)
+{
+	size_t i;
+
+	for (i = 0; i < d->scheme->header_count && d->rc == 0; i++) {
+		knocker_bytes wanted = diagnose_header_name(d, i);
+
+		if (wanted.len <= 0 ||
 		    (t->family.len > 0 && d->scheme->try_count > 1 && !diagnose_begins(wanted, t->family)))
 			continue;
 		if (!request_name_is(name, wanted) && diagnose_alike(d->scheme, name, wanted) &&
 		    !diagnose_present(d->request.headers, wanted))
 			return wanted;
 	}
-	return none;
+	return (knocker_bytes){0};
 }
 
 /* The lines with each such header renamed; the first one's names go to `was` and `is`. */

@@ -38,6 +38,7 @@ typedef struct {
 	scheme_request request;
 	int64_t now_s, tries, bytes;
 	bool stopped;          /* the bounds were reached */
+	bool redacted;         /* a stored delivery whose signature was not kept */
 	bool no_body;          /* a stored delivery whose body was not kept */
 	bool had_signature;    /* some signature text was there, as the request came */
 	bool has_signature;    /* in the last try */
@@ -70,6 +71,9 @@ void diagnose_others(diagnosis *d);
 void diagnose_body(diagnosis *d);
 void diagnose_url(diagnosis *d);
 void diagnose_provider(diagnosis *d);
+
+/* Whether the scheme reads the header of that name. */
+bool diagnose_reads(diagnosis *d, knocker_bytes name);
 
 /* diagnose_json.c: writes JSON anew as other writers would. */
 typedef struct {

@@ -1,5 +1,6 @@
 /* A stored delivery as the request that it was, as far as the file has kept it: credentials are
  * redacted, and an orphan without a signature kept no body. */
+#include <stdio.h>
 #include <string.h>
 
 #include "diagnose_parts.h"
@@ -18,26 +19,52 @@ static bool diagnose_redacted(knocker_bytes value)
 	return bytes_is(value, "[redacted]");
 }
 
+/* The file has queries decoded. */
+static void diagnose_encode(knocker_bytes text, buffer *out)
+{
+	static const char plain[] = "-._~";
+	char escape[4];
+	int64_t i;
+
+	for (i = 0; i < text.len; i++) {
+		unsigned char c = ((const unsigned char *)text.data)[i];
+
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		    bytes_find(bytes_of(plain), (char)c) >= 0) {
+			buffer_add(out, &c, 1);
+			continue;
+		}
+		snprintf(escape, sizeof escape, "%%%02X", c);
+		buffer_text(out, escape);
+	}
+}
+
 /* What was redacted is left out, and told. */
 static void diagnose_pair(diagnosis *d, knocker_bytes name, knocker_bytes value, bool header,
                           buffer *out)
 {
 	if (diagnose_redacted(value)) {
-		if (d->scheme->kind->id == KIND_TOKEN || d->scheme->kind->id == KIND_BASIC || !header)
-			diagnose_say(
-				d, "redacted",
-				"%s '%.*s' is a credential and was not stored, so that it cannot be tried: "
-				"use knocker verify on a request in hand",
-				header ? "header" : "query member", QUOTED(name));
+		if (header && !diagnose_reads(d, name))
+			return;
+		d->redacted = true;
+		diagnose_say(d, "redacted",
+		             "%s '%.*s' is a credential and was not stored, so that it cannot be tried: "
+		             "use knocker verify on a request in hand",
+		             header ? "header" : "query member", QUOTED(name));
 		return;
 	}
 	if (!header && out->len > 0)
 		buffer_text(out, "&");
+	if (!header) {
+		diagnose_encode(name, out);
+		buffer_text(out, "=");
+		diagnose_encode(value, out);
+		return;
+	}
 	buffer_bytes(out, name);
-	buffer_text(out, header ? ": " : "=");
+	buffer_text(out, ": ");
 	buffer_bytes(out, value);
-	if (header)
-		buffer_text(out, "\n");
+	buffer_text(out, "\n");
 }
 
 static knocker_bytes diagnose_pairs(diagnosis *d, const char *what, knocker_bytes text, bool header)
