@@ -167,7 +167,7 @@ static int32_t crypto_public_wrap(EVP_PKEY *pair, bool no_memory, crypto_public 
 	return pair || no_memory ? -1 : 0;
 }
 
-/* libcrypto passes over bytes that mean nothing, such as a NULL of another type; a key has one DER. */
+/* libcrypto passes over bytes that mean nothing, as a NULL of another type; a key has one DER. */
 static bool crypto_der_canonical(const EVP_PKEY *pair, knocker_bytes der)
 {
 	unsigned char *written = NULL;

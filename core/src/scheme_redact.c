@@ -60,7 +60,7 @@ int32_t scheme_redacts(const scheme *s, const scheme_keys *keys, source_kind kin
 	r.keys = keys;
 	r.arena = &memory;
 	r.no_memory = false;
-	if (s->kind->id == KIND_TOKEN || s->kind->id == KIND_BASIC)
+	if (s->is_credential)
 		redacts = redact_tries(&r, kind, name);
 	redacts |= redact_handshakes(&r, kind, name);
 	arena_free(&memory);

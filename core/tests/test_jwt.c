@@ -257,6 +257,38 @@ static void claims_are_read(void)
 	              "and must be there then");
 }
 
+/* A token that says nothing of its request passes with any: it is never stored. */
+static void credentials(void)
+{
+	static const struct {
+		const char *json;
+		bool redacted;
+	} stored[] = {{JWT("\"HS256\"", "utf8", ",\"claims\":{\"iss\":\"a\"}"), true},
+	              {JWT("\"HS256\"", "utf8", ",\"claims\":{\"h\":\"sha256hex({body})\"}"), false}};
+	knocker_error error;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		scheme_keys *keys = NULL;
+		scheme *s = NULL;
+		buffer out;
+		int32_t rc = scheme_compile(bytes_of(stored[i].json), &s, &error);
+
+		buffer_init(&out, 10000);
+		if (rc == 0)
+			rc = scheme_keys_new(s, bytes_of("[\"s\"]"), (knocker_bytes){0}, &keys, &error);
+		if (rc == 0)
+			rc = request_headers_json(s, keys, bytes_of("X-T: a.b.c\n"), &out, &error);
+		CHECK(rc == 0 && bytes_equal(buffer_view(&out),
+		                             bytes_of(stored[i].redacted ? "{\"X-T\":\"[redacted]\"}"
+		                                                         : "{\"X-T\":\"a.b.c\"}")),
+		      "a token is stored only when it is bound to its body");
+		buffer_free(&out);
+		scheme_keys_free(keys);
+		scheme_free(s);
+	}
+}
+
 /* ---- public keys ---- */
 
 #define RS_JWKS JWT("\"RS256\"", "jwks", "")
@@ -435,6 +467,7 @@ int main(void)
 	cases_are_judged();
 	shapes();
 	claims_are_read();
+	credentials();
 	sets(rsa, ec);
 	confusion(rsa);
 	wrong_schemes();

@@ -132,7 +132,7 @@ static void flip_key(const char *scheme_json, EVP_PKEY *pair, const unsigned cha
 	CHECK(registered(scheme_json, key) == NULL, "as it was it is a key again");
 }
 
-static void flips(EVP_PKEY *pair, const char *scheme_json, const EVP_MD *md)
+static void flips(EVP_PKEY *pair, const char *scheme_json, const EVP_MD *md, bool key_too)
 {
 	unsigned char signature[600];
 	char pem[PAIR_TEXT];
@@ -143,7 +143,8 @@ static void flips(EVP_PKEY *pair, const char *scheme_json, const EVP_MD *md)
 	j = judge_new(scheme_json, pem);
 	CHECK(len > 0, "libcrypto signs");
 	flip_request(&j, signature, len);
-	flip_key(scheme_json, pair, signature, len);
+	if (key_too)
+		flip_key(scheme_json, pair, signature, len);
 	judge_free(&j);
 }
 
@@ -325,11 +326,11 @@ int main(void)
 	EVP_PKEY *ed = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	char pem[PAIR_TEXT];
 
-	flips(ec, ECDSA, EVP_sha256());
-	flips(ec, SCHEME("ecdsa-p256", "\"alg\":\"sha512\",", "pem-or-spki-b64"), EVP_sha512());
-	flips(rsa, RSA_SCHEME, EVP_sha256());
-	flips(rsa, SCHEME("rsa-pkcs1", "\"alg\":\"sha1\",", "pem-or-spki-b64"), EVP_sha1());
-	flips(ed, ED, NULL);
+	flips(ec, ECDSA, EVP_sha256(), true);
+	flips(ec, SCHEME("ecdsa-p256", "\"alg\":\"sha512\",", "pem-or-spki-b64"), EVP_sha512(), false);
+	flips(rsa, RSA_SCHEME, EVP_sha256(), true);
+	flips(rsa, SCHEME("rsa-pkcs1", "\"alg\":\"sha1\",", "pem-or-spki-b64"), EVP_sha1(), false);
+	flips(ed, ED, NULL, true);
 	flip_token(NULL, "HS256", "secret");
 	pair_pem(ec, 0, pem);
 	flip_token(ec, "ES256", pem);
