@@ -129,6 +129,9 @@ class Door(abc.ABC):
     def verify(self, on: str, words: Words) -> Words: ...
 
     @abc.abstractmethod
+    def diagnose(self, on: str, words: Words) -> Rows: ...
+
+    @abc.abstractmethod
     def sign(self, on: str, words: Words) -> Words: ...
 
 

@@ -411,11 +411,30 @@ class SqlDoor(play.Door):
     def verify(self, on: str, words: Words) -> Words:
         return answer_of(self._pure(on, "knocker_verify", as_json(words.get("secrets")), words))
 
+    def diagnose(self, on: str, words: Words) -> Rows:
+        others = as_json(words.get("others"))
+        if "delivery" in words:
+            found = self.handles[on].call(
+                "knocker_diagnose_delivery",
+                words["delivery"],
+                as_json(words["scheme"]) if "scheme" in words else words.get("provider"),
+                as_json(words.get("secrets")),
+                as_json(words.get("options")),
+                others,
+            )
+        else:
+            secrets = as_json(words.get("secrets"))
+            found = self._pure(on, "knocker_diagnose", secrets, words, others)
+        causes: Rows = json.loads(found)
+        return causes
+
     def sign(self, on: str, words: Words) -> Words:
         headers: Words = json.loads(self._pure(on, "knocker_sign", words.get("secret"), words))
         return {name.lower(): value for name, value in headers.items()}
 
-    def _pure(self, on: str, function: str, secret: str | None, words: Words) -> str:
+    def _pure(
+        self, on: str, function: str, secret: str | None, words: Words, *more: str | None
+    ) -> str:
         answer: str = self.handles[on].call(
             function,
             as_json(words["scheme"]) if "scheme" in words else words.get("provider"),
@@ -426,6 +445,7 @@ class SqlDoor(play.Door):
             words.get("body"),
             as_json(words.get("query")),
             self.now_s,
+            *more,
         )
         return answer
 

@@ -242,6 +242,16 @@ class Door(play.Door):
         with told():
             return answer(knocker.verify(now=self.now_s, **pure(words)))
 
+    def diagnose(self, on: str, words: Words) -> Rows:
+        found = pure(words)
+        with told():
+            if "delivery" not in found:
+                causes = knocker.diagnose(now=self.now_s, **found)
+            else:
+                number = found.pop("delivery")
+                causes = self.inboxes[on].diagnose(number, **renamed(found))
+        return [row(cause) for cause in causes]
+
     def sign(self, on: str, words: Words) -> Words:
         found = pure(words)
         with told():

@@ -21,6 +21,7 @@ static const operation operations[] = {
 	{"why", play_why, false},           {"stats", play_stats, false},
 	{"prune", play_prune, false},       {"sql", play_sql, true},
 	{"verify", play_verify, false},     {"sign", play_sign, false},
+	{"diagnose", play_diagnose, false},
 };
 
 const operation *operation_find(const char *name, size_t len)

@@ -115,6 +115,7 @@ void play_receive(player *p, handle *h, const value *with, answer *out);
 void play_ingest(player *p, handle *h, const value *with, answer *out);
 void play_verify(player *p, handle *h, const value *with, answer *out);
 void play_sign(player *p, handle *h, const value *with, answer *out);
+void play_diagnose(player *p, handle *h, const value *with, answer *out);
 void play_handler(player *p, handle *h, const value *with, answer *out);
 void play_work(player *p, handle *h, const value *with, answer *out);
 void play_get(player *p, handle *h, const value *with, answer *out);

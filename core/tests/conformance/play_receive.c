@@ -1,5 +1,5 @@
 /*
- * Plays what has a request: receive, ingest, verify, sign.
+ * Plays what has a request: receive, ingest, verify, diagnose, sign.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +17,9 @@ static const char ingest_words[] =
 	"endpoint body headers query method signature_valid signature_error event_type "
 	"provider_event_id provider_delivery_id dedupe_key queue_name max_attempts";
 static const char verify_words[] = "provider scheme secrets options method headers body query";
+static const char diagnose_words[] =
+	"provider scheme secrets options method headers body query others";
+static const char delivery_words[] = "delivery provider scheme secrets options others";
 static const char sign_words[] = "provider scheme secret options method headers body query";
 
 /* An absent scheme leaves the provider's name; a given one stands in its place. */
@@ -173,6 +176,27 @@ void play_verify(player *p, handle *h, const value *with, answer *out)
 		return;
 	out->code = knocker_verify(&r, p->now_ms, &rows, &out->error);
 	out->gives = rows_one(p->a, rows);
+}
+
+/* Of a request, or of a stored delivery. */
+void play_diagnose(player *p, handle *h, const value *with, answer *out)
+{
+	bool stored = value_get(with, "delivery") != NULL;
+	knocker_bytes others = words_json(p, with, "others");
+	knocker_rows *rows = NULL;
+	knocker_request r;
+
+	if (!words_known(p, with, stored ? delivery_words : diagnose_words))
+		return;
+	r = request_read(p, with);
+	if (p->broken != NULL)
+		return;
+	if (stored)
+		out->code = knocker_diagnose_delivery(h->knocker, words_integer(p, with, "delivery"), &r,
+		                                      others, &rows, &out->error);
+	else
+		out->code = knocker_diagnose(&r, others, p->now_ms, &rows, &out->error);
+	out->gives = rows_list(p->a, rows);
 }
 
 /* The C door takes a list of secrets here too, and signs with the first. */

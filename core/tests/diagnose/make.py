@@ -1,6 +1,6 @@
 """Makes the requests of the diagnosis: one for each known mistake, signed with Python's hmac as the senders document it.
 
-Usage: make.py, in the root of the tree. Writes core/tests/diagnose/cases.json, and the scenario that every door plays.
+Usage: make.py, in the root of the tree. Writes core/tests/diagnose/cases.json, and the scenarios that every door plays.
 Each case says what went wrong between the sender and the check, and which causes must be named, in order; null means
 that none may be.
 """
@@ -278,6 +278,74 @@ def others() -> None:
     )
 
 
+def stored() -> list[dict[str, Any]]:
+    """The steps of the second scenario: what receipts left behind, diagnosed ten days later."""
+
+    def receive(name: str, endpoint: str, headers: dict[str, str]) -> dict[str, Any]:
+        request = {"endpoint": endpoint, "body": COMPACT, "headers": headers}
+        return {"do": "receive", "with": request, "gives": {"status_code": 401, "delivery_id": "$" + name}}
+
+    def diagnose(name: str, *causes: str | None, **words: Any) -> dict[str, Any]:
+        return {
+            "do": "diagnose",
+            "with": {"delivery": "$" + name, **words},
+            "gives": [{"cause": cause} for cause in causes],
+        }
+
+    def endpoint(name: str, provider: str, secret: str) -> dict[str, Any]:
+        words = {"name": name, "path": "/" + name, "provider": provider, "secrets": [secret]}
+        return {"do": "endpoint", "with": words, "gives": {}}
+
+    def refused(says: str, error: str = "invalid_argument", on: str = "a", **words: Any) -> dict[str, Any]:
+        return {"do": "diagnose", "on": on, "with": {"delivery": "$a", **words}, "fails": error, "saying": says}
+
+    signed = github(COMPACT)["x-hub-signature-256"]
+    return [
+        {"do": "open", "gives": {}},
+        endpoint("code", "github", "gh_secret"),
+        endpoint("ops", "github", "ops_secret"),
+        endpoint("pay", "stripe", "sk_hook"),
+        endpoint("bell", "token-header", "tok"),
+        receive("a", "code", github(COMPACT + "\n")),
+        receive("b", "code", github(COMPACT, "ops_secret")),
+        receive("c", "code", github(COMPACT, "guess")),
+        receive("d", "code", {"X_Hub_Signature_256": signed}),
+        receive("e", "pay", stripe(COMPACT, NOW - 7200)),
+        receive("f", "bell", {"x-knocker-token": "tock"}),
+        receive("g", "code", github(COMPACT, "earlier")),
+        receive("h", "code", {"user-agent": "curl"}),
+        {"do": "clock", "with": {"add": 864000}, "gives": {}},
+        diagnose("a", "body_trimmed"),
+        diagnose("b", "secret_other_endpoint"),
+        diagnose("b", "valid", secrets=["ops_secret"]),
+        diagnose("c", None),
+        diagnose("d", "header_renamed", "no_body"),
+        diagnose("e", "clock_skew"),
+        diagnose("f", "redacted"),
+        diagnose("g", "secret_rotated", others={"previous": "earlier"}),
+        diagnose("g", None, others={"previous": ["other"]}),
+        diagnose("c", "wrong_provider", provider="stripe", secrets=["guess"]),
+        diagnose("h", "no_body"),
+        refused("999", "unknown_delivery", delivery=999),
+        refused("strip", provider="strip"),
+        refused("'no'", secrets=["s"], options={"no": 1}),
+        {"do": "open", "on": "b", "gives": {}},
+        diagnose("a", "body_trimmed", secrets=["gh_secret"]) | {"on": "b"},
+        refused("secret is missing", on="b"),
+    ]
+
+
+def scenario(name: str, title: str, covers: str, steps: list[dict[str, Any]]) -> None:
+    lines = ",\n".join("  " + json.dumps(one, ensure_ascii=False) for one in steps)
+    (ROOT / "conformance/scenarios" / name).write_text(
+        f'{{"title": "{title}",\n'
+        f' "covers": ["{covers}"],\n'
+        ' "source": "core/tests/diagnose/make.py: Python\'s hmac",\n'
+        f' "steps": [\n{lines}]}}\n',
+        encoding="utf-8",
+    )
+
+
 def step(one: dict[str, Any]) -> dict[str, Any]:
     causes = [{"cause": cause} for cause in one["causes"]]
     return {"do": "diagnose", "with": one["request"], "gives": causes}
@@ -289,13 +357,17 @@ def main() -> None:
     (ROOT / "core/tests/diagnose/cases.json").write_text(
         json.dumps(CASES, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    lines = ",\n".join("  " + json.dumps(step(one), ensure_ascii=False) for one in CASES)
-    (ROOT / "conformance/scenarios/diagnose-known-mistakes.json").write_text(
-        '{"title": "a diagnosis names each known mistake, and explains no forgery away",\n'
-        ' "covers": ["diagnose.request"],\n'
-        ' "source": "core/tests/diagnose/make.py: Python\'s hmac",\n'
-        f' "steps": [\n  {{"do": "open", "gives": {{}}}},\n{lines}]}}\n',
-        encoding="utf-8",
+    scenario(
+        "diagnose-known-mistakes.json",
+        "a diagnosis names each known mistake, and explains no forgery away",
+        "diagnose.request",
+        [{"do": "open", "gives": {}}, *(step(one) for one in CASES)],
+    )
+    scenario(
+        "diagnose-delivery.json",
+        "a stored delivery is diagnosed as of the time when it came, as far as it was kept",
+        "diagnose.delivery",
+        stored(),
     )
 
 

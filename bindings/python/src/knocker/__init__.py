@@ -27,13 +27,14 @@ from .errors import (
 )
 from .inbox import Endpoint, Inbox, open
 from .provider import Provider, ProviderRequest, ProviderResult
-from .pure import sign, verify
+from .pure import diagnose, sign, verify
 from .requests import Request
 from .retention import RetentionPolicy
 from .rows import (
     Attempt,
     Changes,
     Delivery,
+    Diagnosis,
     EndpointRow,
     Event,
     IngestResult,
@@ -41,8 +42,8 @@ from .rows import (
     PruneAudit,
     PruneDeliveriesResult,
     PruneEventsResult,
-    Stats,
     Reverified,
+    Stats,
     Verification,
     Why,
     WorkerState,
@@ -60,6 +61,7 @@ __all__ = [
     "CorruptError",
     "Dead",
     "Delivery",
+    "Diagnosis",
     "Endpoint",
     "EndpointRow",
     "Error",
@@ -80,9 +82,9 @@ __all__ = [
     "Request",
     "RetentionPolicy",
     "RetryAfter",
+    "Reverified",
     "SqlError",
     "Stats",
-    "Reverified",
     "StorageError",
     "Tx",
     "UnknownDelivery",
@@ -93,6 +95,7 @@ __all__ = [
     "WorkerState",
     "WrongStatus",
     "autoload",
+    "diagnose",
     "open",
     "sign",
     "verify",

@@ -122,6 +122,32 @@ class Operators:
         """Why an event is where it is."""
         return rows.one(rows.Why, _native.knocker_why(self._handle, event_id))
 
+    def diagnose(
+        self,
+        delivery_id: int,
+        *,
+        provider: str | Scheme | None = None,
+        secrets: Sequence[str] | None = None,
+        provider_options: Mapping[str, Any] | None = None,
+        others: Mapping[str, str | Sequence[str]] | None = None,
+    ) -> list[rows.Diagnosis]:
+        """What would have made a stored delivery valid when it came, likeliest first.
+
+        What is not given is that of its endpoint. The secrets of all endpoints registered
+        here are tried, and `others`. See `knocker.diagnose`.
+        """
+        found = _native.knocker_diagnose_delivery(
+            self._handle,
+            delivery_id,
+            {
+                **provider_members(provider),
+                "secrets_json": texts_json("secrets", secrets),
+                "options_json": object_json("provider_options", provider_options),
+            },
+            object_json("others", others),
+        )
+        return rows.many(rows.Diagnosis, found)
+
     def stats(self) -> list[rows.Stats]:
         """First all together (its `endpoint` is None), then one an endpoint, by name."""
         return rows.many(rows.Stats, _native.knocker_stats(self._handle))
@@ -152,32 +178,6 @@ class Operators:
         """Runs the event's handler with this delivery's body; the event's own stays."""
         _native.knocker_replay_delivery(self._handle, delivery_id)
 
-    def prune_events(
-        self,
-        *,
-        older_than: int,
-        statuses: Sequence[str] | None = None,
-        limit: int | None = None,
-        dry_run: bool = False,
-    ) -> rows.PruneEventsResult:
-        """Removes handled and ignored events received before `older_than`, oldest first."""
-        members = {
-            "older_than_s": older_than,
-            "statuses_json": texts_json("statuses", statuses),
-            "limit": count("limit", limit),
-            "dry_run": int(dry_run),
-        }
-        found = _native.knocker_prune_events(self._handle, members)
-        return rows.one(rows.PruneEventsResult, found)
-
-    def prune_orphan_deliveries(
-        self, *, older_than: int, limit: int | None = None, dry_run: bool = False
-    ) -> rows.PruneDeliveriesResult:
-        """Removes rejected receipts from before `older_than`, oldest first."""
-        members = {
-            "older_than_s": older_than,
-            "limit": count("limit", limit),
-            "dry_run": int(dry_run),
     def reverify(
         self,
         endpoint: str,
@@ -212,6 +212,32 @@ class Operators:
         )
         return rows.many(rows.Reverified, found)
 
+    def prune_events(
+        self,
+        *,
+        older_than: int,
+        statuses: Sequence[str] | None = None,
+        limit: int | None = None,
+        dry_run: bool = False,
+    ) -> rows.PruneEventsResult:
+        """Removes handled and ignored events received before `older_than`, oldest first."""
+        members = {
+            "older_than_s": older_than,
+            "statuses_json": texts_json("statuses", statuses),
+            "limit": count("limit", limit),
+            "dry_run": int(dry_run),
+        }
+        found = _native.knocker_prune_events(self._handle, members)
+        return rows.one(rows.PruneEventsResult, found)
+
+    def prune_orphan_deliveries(
+        self, *, older_than: int, limit: int | None = None, dry_run: bool = False
+    ) -> rows.PruneDeliveriesResult:
+        """Removes rejected receipts from before `older_than`, oldest first."""
+        members = {
+            "older_than_s": older_than,
+            "limit": count("limit", limit),
+            "dry_run": int(dry_run),
         }
         found = _native.knocker_prune_orphan_deliveries(self._handle, members)
         return rows.one(rows.PruneDeliveriesResult, found)

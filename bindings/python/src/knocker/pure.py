@@ -48,6 +48,26 @@ def verify(
     return rows.one(rows.Verification, found)
 
 
+def diagnose(
+    provider: str | Scheme,
+    *,
+    others: Mapping[str, str | Sequence[str]] | None = None,
+    now: float | None = None,
+    **request: Unpack[BareRequest],
+) -> list[rows.Diagnosis]:
+    """What would have made a request valid, likeliest first.
+
+    `others` are further secrets to be tried, by the names that the sentences give them. A
+    `cause` of None says that no known mistake explains the request.
+    """
+    found = _native.knocker_diagnose(
+        _members(provider, **request),
+        object_json("others", others),
+        milliseconds("now", now),
+    )
+    return rows.many(rows.Diagnosis, found)
+
+
 def sign(
     provider: str | Scheme, *, now: float | None = None, **request: Unpack[BareRequest]
 ) -> dict[str, str]:

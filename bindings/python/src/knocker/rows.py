@@ -219,6 +219,14 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What would have made a request valid: a stable word, and a sentence for people."""
+
+    cause: str | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What a statement of a handler did."""
 
