@@ -18,12 +18,7 @@ class Received:
     """One request as it came in, and the inbox that it may be put into."""
 
     def __init__(
-        self,
-        webhooks: knocker.Knocker,
-        path: str,
-        headers: dict[str, str],
-        body: bytes,
-        count: int,
+        self, webhooks: knocker.Knocker, path: str, headers: dict[str, str], body: bytes, count: int
     ) -> None:
         self.webhooks = webhooks
         self.path, _, self.query = path.partition("?")
@@ -34,10 +29,7 @@ class Received:
     def receive(self, endpoint: str | None = None) -> int:
         """What every application does with it."""
         return self.webhooks.receive(
-            endpoint=endpoint or self.endpoint,
-            body=self.body,
-            headers=self.headers,
-            query=self.query,
+            endpoint=endpoint or self.endpoint, body=self.body, headers=self.headers, query=self.query
         ).status_code
 
 
@@ -58,13 +50,7 @@ class Receiver(ThreadingHTTPServer):
     def url(self, endpoint: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/webhooks/{endpoint}"
 
-    def add(
-        self,
-        provider: str,
-        secret: str | None,
-        endpoint: str | None = None,
-        **more: Any,
-    ) -> str:
+    def add(self, provider: str, secret: str | None, endpoint: str | None = None, **more: Any) -> str:
         """Registers an endpoint and gives its URL."""
         name = endpoint or provider
         self.webhooks.add_endpoint(
@@ -85,11 +71,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         with self.server.lock:
             got = Received(
-                self.server.webhooks,
-                self.path,
-                dict(self.headers.items()),
-                body,
-                len(self.server.seen),
+                self.server.webhooks, self.path, dict(self.headers.items()), body, len(self.server.seen)
             )
             self.server.seen.append(got)
         self.send_response(self.server.answer(got))
@@ -103,9 +85,7 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def receiver(database: Path, answer: Answer = Received.receive) -> Iterator[Receiver]:
     with Receiver(database, answer) as server:
-        thread = threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.05}
-        )
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
             yield server
