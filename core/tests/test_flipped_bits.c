@@ -1,6 +1,7 @@
 /* For every built-in: what it signs is valid, and with any one bit of it flipped it is not; bits of
- * the body, the headers' values and the secret, each in turn. Public keys come with a private one
- * made here. What is not signed in headers is the smallest valid request of the fixtures.
+ * the body, the headers' values, the URL and the secret, each in turn. Public keys come with a
+ * private one made here. What is not signed in headers is the smallest valid request of the
+ * fixtures.
  *
  * Some bits mean nothing: the case of a hexadecimal digit, a header that nobody signs. Which ones
  * is asked of the grammar: where a flipped request is still valid, a signature, a signed text and a
@@ -12,6 +13,8 @@
 #include "flip_marks.h"
 #include "scheme_pair.h"
 #include "scheme_secret.h"
+
+static const char flip_whole_url[] = "https://example.test/hook?a=1";
 
 static int64_t flips_refused, flips_same;
 
@@ -181,26 +184,62 @@ static void case_free(flip_case *c)
 
 /* No window, so that a time that nobody signs is watched too, and a value for what must be given.
  */
-static void case_options(flip_case *c)
+static void case_options(const flip_case *c, knocker_bytes url, buffer *out)
 {
 	size_t i;
 
-	buffer_text(&c->options, "{");
+	buffer_text(out, "{");
 	for (i = 0; i < c->s->option_count; i++) {
 		const scheme_option *option = &c->s->options[i];
 		bool window = (ptrdiff_t)i == c->s->option_tolerance,
-			 url = (ptrdiff_t)i == c->s->option_url;
+			 is_url = (ptrdiff_t)i == c->s->option_url;
 
-		if (!window && !url && !option->required)
+		if (!window && !is_url && !option->required)
 			continue;
-		buffer_text(&c->options, c->options.len > 1 ? "," : "");
-		buffer_json(&c->options, option->name);
-		buffer_text(&c->options, window           ? ":0"
-		                         : url            ? ":\"https://example.test/hook?a=1\""
-		                         : option->is_int ? ":1"
-		                                          : ":\"value\"");
+		buffer_text(out, out->len > 1 ? "," : "");
+		buffer_json(out, option->name);
+		buffer_text(out, ":");
+		if (is_url)
+			buffer_json(out, url);
+		else
+			buffer_text(out, window ? "0" : option->is_int ? "1" : "\"value\"");
 	}
-	buffer_text(&c->options, "}");
+	buffer_text(out, "}");
+}
+
+/* The URL that was signed is an option. Other spellings of one URL are one to some senders. */
+static void flip_url(const flip_case *c, const char *whole)
+{
+	static flip_marks candidates, texts, now_candidates, now_texts;
+	uint8_t url[64];
+	knocker_bytes flipped = {url, (int64_t)bytes_of(whole).len};
+	size_t bit;
+
+	memcpy(url, whole, (size_t)flipped.len);
+	flip_read(c->s, c->keys, &c->request, &candidates, &texts);
+	for (bit = 0; c->s->option_url >= 0 && bit < 8 * (size_t)flipped.len; bit++) {
+		knocker_error error = {0};
+		scheme_keys *keys = NULL;
+		buffer options;
+
+		url[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		buffer_init(&options, LIMIT_JSON);
+		case_options(c, flipped, &options);
+		if (scheme_keys_new(c->s, buffer_view(&c->secrets), buffer_view(&options), &keys, &error) <
+		        0 ||
+		    !flip_valid(c, keys, &c->request)) {
+			flips_refused++;
+		} else {
+			flip_read(c->s, keys, &c->request, &now_candidates, &now_texts);
+			CHECK(marks_meet(&texts, &now_texts), "a request is valid for the URL that was signed");
+			if (!marks_meet(&texts, &now_texts))
+				printf("  %s: URL %.*s\n", c->name, (int)flipped.len, (const char *)url);
+			flips_same++;
+		}
+		scheme_keys_free(keys);
+		buffer_free(&options);
+		url[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
 }
 
 /* The small body. A time that the scheme reads in it stands in it. */
@@ -258,8 +297,11 @@ static bool case_sign(flip_case *c, knocker_bytes sign_secret, knocker_bytes sec
 	scheme_keys *keys;
 	int32_t rc;
 
-	case_options(c);
+	case_options(c, bytes_of(flip_whole_url), &c->options);
 	case_body(c);
+	buffer_text(&c->secrets, "[");
+	buffer_json(&c->secrets, secret);
+	buffer_text(&c->secrets, "]");
 	c->secret = secret;
 	c->keys = case_keys(c, secret, false);
 	keys = case_keys(c, sign_secret, true);
@@ -413,6 +455,7 @@ static bool signed_flip(const char *name, const scheme *s)
 	if (signs) {
 		flip_request(&c);
 		flip_secret(&c);
+		flip_url(&c, flip_whole_url);
 	}
 	pair_free(&pair);
 	case_free(&c);
