@@ -52,6 +52,17 @@ def unsettled(database: Path) -> int:
     return int(ask(database, "select count(*) from knocker_events where status <> 'handled'")[0][0])
 
 
+def handled(database: Path) -> int:
+    return int(ask(database, "select count(*) from knocker_events where status = 'handled'")[0][0])
+
+
+def endpoints(database: Path) -> int:
+    """How many there are; 0 also where there is no inbox yet."""
+    if not ask(database, "select 1 from sqlite_master where name = 'knocker_endpoints'"):
+        return 0
+    return int(ask(database, "select count(*) from knocker_endpoints")[0][0])
+
+
 def event_id(database: Path, id: str) -> int:
     rows = ask(
         database, "select id from knocker_events where ? in (provider_event_id, provider_delivery_id)", id
@@ -71,6 +82,21 @@ def state_of(database: Path, id: str) -> tuple[int, str]:
 def need(what: str, found: Any, wanted: Any) -> None:
     if found != wanted:
         raise Wrong(f"{what}: {found!r}, not {wanted!r}")
+
+
+def judge_handlers(database: Path, table: str) -> None:
+    """Each event of the crowd's is handled, and its handler's row is there once."""
+    rows = ask(
+        database,
+        f"""select count(*), count(distinct event_id),
+                   (select count(*) from knocker_events where status = 'handled' and id in (select event_id from {table}))
+            from {table}""",
+    )[0]
+    need(f"rows of {table}, their events, and handled ones", list(rows), [rows[0]] * 3)
+    unhandled = ask(
+        database, f"select count(*) from knocker_events where id not in (select event_id from {OWN_ROWS})"
+    )
+    need("events without a row", unhandled[0][0], 0)
 
 
 def judge_event(database: Path, request: Request, times: int) -> None:
