@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "database.h"
+#include "diagnose.h"
 #include "print.h"
 #include "progress.h"
 
@@ -258,8 +259,14 @@ int doctor_run(const options *o)
 	            .far = {.doing = "reading all of the file"},
 	            .now_s = (int64_t)time(NULL),
 	            .healthy = true};
-	int code = database_open(o, &d.k);
+	int code;
 
+	if (o->delivery > 0)
+		return diagnose_delivery(o);
+	if (o->given_count > 0 || o->provider != NULL || o->scheme != NULL || o->url != NULL)
+		return complain(EXIT_USAGE,
+		                "doctor: secrets, a provider and its options need --delivery ID");
+	code = database_open(o, &d.k);
 	if (code != EXIT_DONE)
 		return code;
 	d.late_s = o->late_s > 0 ? o->late_s : LATE_DEFAULT_S;

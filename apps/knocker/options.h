@@ -54,11 +54,16 @@ typedef uint64_t option_bits;
 #define OPTION_SEED (UINT64_C(1) << 45)
 #define OPTION_CHECK (UINT64_C(1) << 46)
 #define OPTION_CONNECTIONS (UINT64_C(1) << 47)
+#define OPTION_DELIVERY (UINT64_C(1) << 48)
+#define OPTION_OTHER_ENV (UINT64_C(1) << 49)
 
 #define OPTIONS_LOOK (OPTION_DB | OPTION_JSON)
 #define OPTIONS_PAGE (OPTION_LIMIT | OPTION_BEFORE)
 #define OPTIONS_WHICH (OPTION_ENDPOINT | OPTION_TYPE | OPTION_SINCE)
 #define OPTIONS_BULK (OPTION_STATUS | OPTIONS_WHICH | OPTION_LIMIT | OPTION_DRY_RUN | OPTION_YES)
+#define OPTIONS_BY                                                                              \
+	(OPTION_PROVIDER | OPTION_SCHEME | OPTION_SECRET_ENV | OPTION_SECRET_FILE | OPTION_OPTION | \
+	 OPTION_URL)
 #define OPTIONS_REQUEST                                                                         \
 	(OPTION_PROVIDER | OPTION_SCHEME | OPTION_SECRET_ENV | OPTION_SECRET_FILE | OPTION_OPTION | \
 	 OPTION_URL | OPTION_METHOD | OPTION_HEADER | OPTION_QUERY | OPTION_BODY | OPTION_DATA |    \
@@ -77,8 +82,8 @@ typedef struct {
 	option_bits seen; /* which were given */
 	const char *db, *status, *endpoint, *type, *reason, *provider, *scheme, *url, *method, *query,
 		*body, *data, *kind, *to, *event_type, *check;
-	int64_t since_s, limit, before, event, at_s, times, timeout_s, older_than_s, late_s, rate,
-		count, connections, seed;
+	int64_t since_s, limit, before, event, delivery, at_s, times, timeout_s, older_than_s, late_s,
+		rate, count, connections, seed;
 	int64_t duplicates, forged; /* in hundredths of a per cent */
 	int64_t json, help, orphaned, invalid, raw, forge, yes, dry_run, full; /* 1 when given */
 	int64_t reorder, stale, oversize, burst;

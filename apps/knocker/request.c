@@ -71,6 +71,30 @@ static int secret_from_file(signed_request *r, const char *path)
 	return code;
 }
 
+/* NAME=VARIABLE. What is no such pair may be a secret, and is not repeated. */
+static int other_add(signed_request *r, const char *words)
+{
+	const char *equals = strchr(words, '='), *value;
+	text name = {0};
+
+	if (equals == NULL || equals == words)
+		return complain(EXIT_USAGE, "--other-env: give NAME=VARIABLE");
+	value = getenv(equals + 1);
+	if (value == NULL || *value == '\0')
+		return complain(
+			EXIT_USAGE,
+			"--other-env: no such variable is set; give the name of one, not the secret");
+	if (!utf8_check(value, strlen(value)))
+		return complain(EXIT_USAGE, "--other-env: the secret is not text in UTF-8");
+	text_json(&name, words, (size_t)(equals - words));
+	text_puts(&r->others_json, r->others_json.len == 0 ? "{" : ",");
+	text_add(&r->others_json, name.data, name.len);
+	text_puts(&r->others_json, ":");
+	text_json(&r->others_json, value, strlen(value));
+	text_free(&name);
+	return EXIT_DONE;
+}
+
 static int header_add(signed_request *r, const char *line)
 {
 	const char *colon = strchr(line, ':');
@@ -120,6 +144,8 @@ static int given_read(const options *o, signed_request *r)
 			code = secret_from_file(r, value);
 		else if (o->given[i].bit == OPTION_HEADER)
 			code = header_add(r, value);
+		else if (o->given[i].bit == OPTION_OTHER_ENV)
+			code = other_add(r, value);
 		else
 			code = provider_option_add(r, value);
 	}
@@ -131,11 +157,16 @@ static int given_read(const options *o, signed_request *r)
 		text_puts(&r->secrets_json, "]");
 	if (r->options_json.len > 0)
 		text_puts(&r->options_json, "}");
+	if (r->others_json.len > 0)
+		text_puts(&r->others_json, "}");
 	return code;
 }
 
+/* That of an endpoint stands in its row. */
 static int provider_read(const options *o, signed_request *r)
 {
+	if (o->provider == NULL && o->scheme == NULL && (o->endpoint != NULL || o->delivery > 0))
+		return EXIT_DONE;
 	if ((o->provider == NULL) == (o->scheme == NULL))
 		return complain(EXIT_USAGE, "give one of --provider NAME and --scheme FILE");
 	if (o->provider != NULL)
@@ -171,6 +202,7 @@ int request_begin(const options *o, signed_request *out)
 		code = body_read(o, out);
 	out->now_ms = o->at_s * 1000;
 	out->request = (knocker_request){.size = sizeof out->request,
+	                                 .endpoint = bytes_of(o->endpoint),
 	                                 .method = bytes_of(o->method),
 	                                 .headers = request_lend(&out->headers),
 	                                 .query = bytes_of(o->query),
@@ -188,6 +220,7 @@ void request_end(signed_request *r)
 	text_free(&r->body);
 	text_cleanse_free(&r->headers);
 	text_cleanse_free(&r->secrets_json);
+	text_cleanse_free(&r->others_json);
 	text_cleanse_free(&r->secrets);
 }
 

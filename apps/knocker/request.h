@@ -8,8 +8,9 @@
 typedef struct {
 	knocker_request request; /* lent by the texts below */
 	text provider, secrets_json, options_json, headers, body;
-	text secrets;   /* each secret, ended by NUL: what must never be printed */
-	int64_t now_ms; /* 0: the clock's */
+	text others_json; /* secrets of others, by name */
+	text secrets;     /* each secret, ended by NUL: what must never be printed */
+	int64_t now_ms;   /* 0: the clock's */
 } signed_request;
 
 /* 0, or an exit code after saying what is wrong; request_end in both cases. */

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "commands.h"
+#include "diagnose.h"
 #include "print.h"
-#include "request.h"
 
 static const column verdict_record[] = {
 	{"event_type", "type", SHOW_TEXT, KEEP},
@@ -18,15 +18,18 @@ static const column verdict_record[] = {
 
 /* A handshake is answered and is no event: it counts as accepted, though nothing was signed
  * perhaps. */
-static int verdict_print(const options *o, knocker_rows *rows)
+static int verdict_print(const options *o, const signed_request *r, knocker_rows *rows)
 {
 	bool valid = print_value(rows, "valid").integer == 1;
 	int64_t status = print_value(rows, "response_status").integer;
 	bool accepted = valid || (status >= 200 && status < 300);
 	text line = {0};
+	int code = EXIT_DONE;
 
 	if (o->json == 1) {
 		print_json_row(&line, rows, true);
+		if (!accepted)
+			code = diagnose_refused(o, r, &line);
 		print_line(&line);
 	} else {
 		text_puts(&line, print_colour(SHOW_SIGNATURE, accepted ? "valid" : "invalid"));
@@ -36,8 +39,10 @@ static int verdict_print(const options *o, knocker_rows *rows)
 		text_puts(&line, print_plain());
 		print_line(&line);
 		print_record(rows, verdict_record, COUNT(verdict_record));
+		if (!accepted)
+			code = diagnose_refused(o, r, NULL);
 	}
-	return accepted ? EXIT_DONE : EXIT_NO;
+	return accepted ? EXIT_DONE : code == EXIT_DONE ? EXIT_NO : code;
 }
 
 int request_verify(const options *o)
@@ -50,7 +55,7 @@ int request_verify(const options *o)
 	if (code == EXIT_DONE && knocker_verify(&r.request, r.now_ms, &rows, &error) < 0)
 		code = complain_error(&error);
 	else if (code == EXIT_DONE && knocker_rows_next(rows) == 0)
-		code = verdict_print(o, rows);
+		code = verdict_print(o, &r, rows);
 	knocker_rows_free(rows);
 	request_end(&r);
 	return code;
