@@ -251,7 +251,7 @@ def chapter_secrets(stage: Stage) -> None:
 
 def emulate(stage: Stage, provider: str, event: str) -> subprocess.Popen[bytes]:
     """`knocker emulate` as an operator would start it, checking the file afterwards."""
-    flags = ["--secret-env", f"{provider.upper()}_SECRET", "--event", event, "--count", "300", "--json"]
+    flags = ["--secret-env", f"{provider.upper()}_SECRET", "--event", event, "--count", "200", "--json"]
     mishaps = ["--duplicates", "5%", "--forged", "1%", "--reorder", "--connections", "8"]
     url = f"http://127.0.0.1:{stage.port}/webhooks/{provider}"
     return subprocess.Popen(
