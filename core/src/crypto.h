@@ -1,5 +1,5 @@
-/* Hashes, MACs and signatures by libcrypto; the only file that includes it. Knows nothing of
- * schemes or requests. */
+/* Hashes, MACs and signatures by libcrypto, which only crypto*.c include. Knows nothing of schemes
+ * or requests. */
 #ifndef KNOCKER_CRYPTO_H
 #define KNOCKER_CRYPTO_H
 
@@ -9,6 +9,8 @@ typedef enum { DIGEST_SHA1, DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512 } digest
 #define DIGEST_KINDS 4
 #define DIGEST_MAX 64 /* bytes of the longest digest */
 
+/* libcrypto's EVP_MD, looked up once; NULL: it has none, or no memory. */
+const void *crypto_digest(digest d);
 /* Each returns the digest's length in bytes, or 0 when libcrypto failed. `parts` are hashed one
  * after the other. */
 size_t crypto_hash(digest d, const knocker_bytes *parts, size_t count, uint8_t out[DIGEST_MAX]);
@@ -26,6 +28,8 @@ size_t crypto_key_hmac(const crypto_key *key, const knocker_bytes *parts, size_t
 /* 1 = right, 0 = wrong, -1 = libcrypto failed: nobody knows. */
 int32_t crypto_ed25519_verify(const uint8_t public_key[32], knocker_bytes message,
                               knocker_bytes signature);
+
+/* ---- crypto_public.c ---- */
 
 /* A key of a pair, decoded once. Immutable, shared between threads. */
 typedef struct crypto_public crypto_public;
@@ -55,8 +59,9 @@ size_t crypto_public_sign(const crypto_public *key, digest d, knocker_bytes mess
 size_t crypto_ecdsa_der(const uint8_t numbers[64], uint8_t out[72]);
 bool crypto_ecdsa_numbers(knocker_bytes der, uint8_t out[64]);
 
-bool crypto_equal(knocker_bytes a, knocker_bytes b);   /* in constant time for equal lengths */
-void crypto_cleanse(void *memory, size_t size);        /* zeroes what held a secret; NULL is fine */
+bool crypto_md5(knocker_bytes b, uint8_t out[16]);   /* of a body that is signed by it; no guard */
+bool crypto_equal(knocker_bytes a, knocker_bytes b); /* in constant time for equal lengths */
+void crypto_cleanse(void *memory, size_t size);      /* zeroes what held a secret; NULL is fine */
 bool crypto_sha256_hex(knocker_bytes b, char out[65]); /* false: libcrypto failed; `out` is empty */
 
 #endif

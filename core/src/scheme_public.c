@@ -104,13 +104,15 @@ static size_t public_armour_off(knocker_bytes text, char *out, bool *is_private)
 		knocker_bytes rest = bytes_part(text, at, (size_t)text.len);
 		const char *s = rest.data, *end;
 
-		end = bytes_starts(rest, "-----") ? memmem(s + 5, (size_t)rest.len - 5, "-----", 5) : NULL;
+		end = *s == '-' && bytes_starts(rest, "-----")
+		          ? memmem(s + 5, (size_t)rest.len - 5, "-----", 5)
+		          : NULL;
 		if (end) {
 			*is_private |= public_label_is_private(bytes_part(rest, 0, (size_t)(end - s)));
 			at += (size_t)(end - s) + 5;
 			continue;
 		}
-		if (!strchr(" \t\r\n\v\f", *s) || *s == '\0')
+		if (*s != ' ' && (*s < '\t' || *s > '\r'))
 			out[len++] = *s;
 		at++;
 	}
