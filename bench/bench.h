@@ -98,7 +98,8 @@ bench_rate work_rate(knocker *k, int64_t slice_ms, int64_t count);
 void work_table(const char *path); /* what the handlers of work_rate write to */
 
 void bench_ratios(const bench_plan *plan);    /* receive_*, work, work_normal */
-void bench_verify(const bench_plan *plan);    /* verify_stripe */
+void bench_verify(const bench_plan *plan);    /* verify_* */
+void bench_kinds(const bench_plan *plan);     /* verify_<kind>, part of that */
 void bench_python(const bench_plan *plan);    /* python_receive */
 void bench_growth(const bench_plan *plan);    /* claim_growth, receive_growth, bytes */
 void bench_processes(const bench_plan *plan); /* wake_*, fair_*, slow_*, idle_* */

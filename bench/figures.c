@@ -23,6 +23,13 @@ static const figure figures[] = {
 	{"work", "x bare", 1.5, 2.5, false, "a worker's events/s over bare FULL"},
 	{"work_normal", "x bare", 0.25, 0.35, false, "the same over bare NORMAL"},
 	{"verify_stripe", "x HMAC", 0.3, 0.6, false, "bare HMAC over verify and extract, in time"},
+	{"verify_hmac_sha256", "x HMAC", 0.3, 0.6, false, "1 KB, hexadecimal"},
+	{"verify_standard_webhooks", "x HMAC", 0.3, 0.6, false, "1 KB"},
+	{"verify_ed25519", "x bare", 0.9, 0, false, "bare check of the signature over verify, 1 KB"},
+	{"verify_ecdsa", "x bare", 0.9, 0, false, "the same, P-256"},
+	{"verify_rsa", "x bare", 0.9, 0, false, "the same, 2048 bits"},
+	{"verify_jwt", "x bare", 0.3, 0.6, false, "HS256 and the hash of 1 KB"},
+	{"verify_5mib", "x HMAC", 0.9, 0, false, "a body of 5 MiB, less 1 KB"},
 	{"python_receive", "x C", 0.7, 0.9, false, "1 caller, NORMAL, over C"},
 	{"claim_growth", "x small", 0.8, 0.95, false, "events/s, backlog of 100,000 over 100"},
 	{"receive_growth", "x empty", 0.7, 0.9, false, "receipts/s, 1,000,000 events over none"},
@@ -133,7 +140,7 @@ static void figure_print(const figure *f, const figure_rounds *r)
 	figure_goal(least, sizeof least, f->least);
 	figure_goal(aim, sizeof aim, f->aim);
 	figure_spread(r, spread, sizeof spread);
-	printf("%-21s %9s %-9s %8s %6s  %-11s  %-16s %s\n", f->name, value, f->unit, least, aim,
+	printf("%-24s %9s %-9s %8s %6s  %-11s  %-16s %s\n", f->name, value, f->unit, least, aim,
 	       figure_verdict(f, middle), spread, f->what);
 }
 
@@ -141,7 +148,7 @@ void figures_print(void)
 {
 	int i;
 
-	printf("%-21s %9s %-9s %8s %6s  %-11s  %-16s %s\n", "name", "median", "unit", "at least", "aim",
+	printf("%-24s %9s %-9s %8s %6s  %-11s  %-16s %s\n", "name", "median", "unit", "at least", "aim",
 	       "", "rounds", "what");
 	for (i = 0; i < FIGURES; i++)
 		if (rounds[i].count > 0)

@@ -100,4 +100,5 @@ void bench_verify(const bench_plan *plan)
 		free(texts[i].bytes);
 	free(texts);
 	pool_free(&pool);
+	bench_kinds(plan);
 }
