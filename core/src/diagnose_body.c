@@ -13,6 +13,7 @@ static bool diagnose_body_try(diagnosis *d, const buffer *body, const char *caus
 {
 	scheme_request changed = d->request;
 
+	d->stopped |= body->failed;
 	changed.body = buffer_view(body);
 	if (body->failed || !bytes_given(changed.body) || bytes_equal(changed.body, d->request.body) ||
 	    !diagnose_fits(d, d->keys, &changed))
@@ -243,10 +244,15 @@ static bool diagnose_quoted(diagnosis *d)
 {
 	json *tree = NULL;
 	bool fits = false;
+	int32_t rc;
 	buffer b;
 
-	if (!bytes_starts(d->request.body, "\"") ||
-	    json_parse("the body", d->request.body, &tree, NULL) < 0)
+	if (!bytes_starts(d->request.body, "\""))
+		return false;
+	rc = json_parse("the body", d->request.body, &tree, NULL);
+	if (rc == KNOCKER_STORAGE)
+		d->rc = fail_memory(d->error);
+	if (rc < 0)
 		return false;
 	buffer_init(&b, (size_t)d->request.body.len + 8);
 	buffer_bytes(&b, json_text(tree));

@@ -108,6 +108,8 @@ void diagnose_digits(diagnosis *d)
 		buffer_init(&lines, 2 * LIMIT_HEADERS);
 		diagnose_digits_write(d->request.headers, i == 0, &lines);
 		changed.headers = buffer_view(&lines);
+		if (lines.failed)
+			d->rc = fail_memory(d->error);
 		if (!lines.failed && !bytes_equal(changed.headers, d->request.headers) &&
 		    diagnose_fits(d, d->keys, &changed))
 			diagnose_found(d, d->keys, &changed, "timestamp_unit",

@@ -138,7 +138,9 @@ static scheme_keys *diagnose_url_keys(diagnosis *d, const diagnose_url_parts *u)
 	buffer_init(&b, LIMIT_JSON);
 	for (i = 0; i < 6; i++)
 		buffer_bytes(&b, parts[i]);
-	if (!b.failed && b.len > 0)
+	if (b.failed)
+		d->rc = fail_memory(d->error);
+	else
 		d->rc = scheme_keys_over(&d->loose.scheme, d->bare, d->secrets_json, (knocker_bytes){0},
 		                         &keys, d->error);
 	if (keys) {

@@ -182,6 +182,33 @@ static void large_body(void)
 	buffer_free(&body);
 }
 
+/* Each allocation fails once: the diagnosis fails with it or does without, and leaks nothing. */
+static void memory_fails(const json *one)
+{
+	int64_t n, needed = memory_count();
+	knocker_rows *whole = NULL;
+	bool right = true;
+	made m;
+
+	made_begin(json_member(one, "request"), &m);
+	knocker_diagnose(&m.request, buffer_view(&m.others), NOW_MS, &whole, NULL);
+	knocker_rows_free(whole);
+	needed = memory_count() - needed;
+	for (n = 0; n < needed; n += 1 + n / 16) {
+		knocker_rows *rows = NULL;
+		knocker_error error = {0};
+		int32_t rc;
+
+		memory_fail_after(n, false);
+		rc = knocker_diagnose(&m.request, buffer_view(&m.others), NOW_MS, &rows, &error);
+		memory_fail_after(-1, false);
+		right = right && (rc == 0 ? rows != NULL : rc == KNOCKER_STORAGE && !rows);
+		knocker_rows_free(rows);
+	}
+	CHECK(right && needed > 20, "without memory it is a failure of storage");
+	made_end(&m);
+}
+
 static void wrong_arguments(void)
 {
 	knocker_request q = {.size = sizeof q};
@@ -220,6 +247,8 @@ int main(int argc, char **argv)
 	CHECK(json_parse("cases.json", buffer_view(&text), &cases, &error) == 0, "the cases are JSON");
 	for (one = json_first(cases); one; one = json_next(one))
 		case_play(one, argc > 1);
+	for (one = json_first(cases); one; one = json_next(one))
+		memory_fails(one);
 	time_in_milliseconds(cases);
 	large_body();
 	wrong_arguments();
