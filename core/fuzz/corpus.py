@@ -1,7 +1,7 @@
 """Makes the inputs from which fuzzing starts, and the dictionaries, out of the providers' folders.
 
 Usage: corpus.py FOLDER. Writes FOLDER/TARGET/* and FOLDER/TARGET.dict. They are made at each build, so that a new
-provider is fuzzed from its first day; what once went wrong stands in core/fuzz/corpus/ for good.
+provider is fuzzed from its first day. What no provider needs, and what once went wrong, stands in core/fuzz/corpus/.
 """
 
 import base64

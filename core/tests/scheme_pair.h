@@ -22,10 +22,10 @@ static inline EVP_PKEY *pair_make(const scheme *s)
 	case KIND_ECDSA_P256:
 		return EVP_EC_gen("P-256");
 	case KIND_RSA_PKCS1:
-		return EVP_RSA_gen(2048);
+		return EVP_RSA_gen(1024);
 	case KIND_JWT:
 		if (s->tries[0].jwt.algs & 1u << JWT_RS256)
-			return EVP_RSA_gen(2048);
+			return EVP_RSA_gen(1024);
 		return s->tries[0].jwt.algs & 1u << JWT_ES256 ? EVP_EC_gen("P-256") : NULL;
 	case KIND_HMAC:
 	case KIND_HASH:
