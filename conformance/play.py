@@ -206,7 +206,7 @@ class Player:
         ((kind, filter),) = words.items()
         return self.door.list(on, kind, filter)
 
-    def _do_act(self, words: Words, on: str, label: str) -> Words:
+    def _do_act(self, words: Words, on: str, label: str) -> Words | Rows:
         ((verb, target),) = words.items()
         if verb == "reverify":
             return self.door.reverify(on, target)

@@ -101,6 +101,17 @@ static const command commands[] = {
      "All workers stop claiming them; requests are received and queued as before.",
      "$ knocker pause stripe\n", act_pause},
 	{"resume", "ENDPOINT", OPTIONS_LOOK, "let workers handle a paused endpoint's events again",
+	{"reverify", NULL,
+     OPTIONS_LOOK | OPTION_ENDPOINT | OPTION_SINCE | OPTION_LIMIT | OPTION_DRY_RUN | OPTION_YES |
+         OPTIONS_BY,
+     "verify refused requests again, and make events of those that pass",
+     "After a wrong secret or provider was mended. Each is verified as at the time it came,\n"
+     "oldest first, with the secrets given here; one whose event is known becomes a repeat of\n"
+     "it. Tokens and passwords were not stored, so their requests stay as they are. Says how\n"
+     "many would become events and asks, unless --yes is given.",
+     "$ knocker reverify --endpoint stripe --secret-env STRIPE_SECRET --dry-run\n"
+     "$ knocker reverify --endpoint stripe --secret-env STRIPE_SECRET --since 2d --yes\n",
+     reverify_run},
      NULL, "$ knocker resume stripe\n", act_resume},
 	{"prune", "events|orphans",
      OPTIONS_LOOK | OPTION_OLDER_THAN | OPTION_STATUS | OPTION_LIMIT | OPTION_DRY_RUN | OPTION_YES,

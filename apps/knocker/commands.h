@@ -26,6 +26,7 @@ int act_requeue(const options *o);
 int act_replay_delivery(const options *o);
 int act_pause(const options *o);
 int act_resume(const options *o);
+int reverify_run(const options *o);
 int prune_run(const options *o);
 int doctor_run(const options *o);
 int request_verify(const options *o);

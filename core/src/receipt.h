@@ -35,8 +35,8 @@ int32_t receipt_prepare(inbox *in, db *reader, const knocker_request *request, b
 bool receipt_needs_row(inbox *in, const knocker_request *request, bool ingest);
 /* In a transaction. The endpoint's row, which may have changed since, decides last. */
 int32_t receipt_store(inbox *in, db *d, receipt *r, inbox_known *known, knocker_error *error);
-/* A stored request, verified as it would have been at `at_ms` by today's scheme and secrets. Ids are
- * read anew; what `request` says of them holds where nothing is read, and makes no dedupe key.
+/* A stored request, verified as it would have been at `at_ms` by today's scheme and secrets. Ids
+ * are read anew; what `request` says of them holds where nothing is read, and makes no dedupe key.
  * Where nothing is verified, or nobody here can, that is an error. */
 int32_t receipt_again(inbox *in, db *reader, const knocker_request *request, int64_t at_ms,
                       receipt *r, knocker_error *error);

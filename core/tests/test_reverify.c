@@ -272,10 +272,10 @@ static void handshakes(void)
 
 /* ---- queries ---- */
 
-#define BY_URL                                                                                          \
-	"{\"kind\":\"hmac\",\"alg\":\"sha256\",\"sig\":{\"from\":[\"header:x-sig\"],"                       \
-	"\"enc\":\"hex\"},\"signed\":[\"{url}{body}\"],\"extract\":{},\"options\":{\"url\":{\"type\":\"str" \
-	"ing\",\"required\":true}}}"
+#define BY_URL                                                                           \
+	"{\"kind\":\"hmac\",\"alg\":\"sha256\",\"sig\":{\"from\":[\"header:x-sig\"],"        \
+	"\"enc\":\"hex\"},\"signed\":[\"{url}{body}\"],\"extract\":{},\"options\":{\"url\":" \
+	"{\"type\":\"string\",\"required\":true}}}"
 
 static void signed_queries(void)
 {

@@ -23,7 +23,7 @@ def options(name: str) -> set[str]:
 
 
 def test_the_table_is_whole() -> None:
-    assert len(TABLE) == 24 and {"help", "json"} <= options("doctor")
+    assert len(TABLE) == 25 and {"help", "json"} <= options("doctor")
     assert [command["name"] for command in objects("help", "doctor")] == ["doctor"]
 
 
@@ -138,7 +138,7 @@ def test_the_options_of_the_table_are_proposed_and_no_other(shell: str, name: st
 
 
 def test_bash_proposes_what_begins_like_the_word() -> None:
-    assert complete("bash", "re") == {"replay", "replay-delivery", "requeue", "resume"}
+    assert complete("bash", "re") == {"replay", "replay-delivery", "requeue", "resume", "reverify"}
     assert complete("bash", "tail", "--i") == {"--invalid"}
     assert complete("bash", "events", "--status", "d") == {"dead"}
 
