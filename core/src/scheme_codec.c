@@ -138,6 +138,27 @@ size_t codec_base64_write(knocker_bytes bytes, bool url, char *out)
 	return at;
 }
 
+uint32_t codec_crc32(knocker_bytes bytes)
+{
+	const uint8_t *s = bytes.data;
+	uint32_t crc = 0xFFFFFFFFu, table[16];
+	int64_t i;
+
+	for (i = 0; i < 16; i++) {
+		uint32_t v = (uint32_t)i, k;
+
+		for (k = 0; k < 4; k++)
+			v = v & 1 ? v >> 1 ^ 0xEDB88320u : v >> 1;
+		table[i] = v;
+	}
+	for (i = 0; i < bytes.len; i++) {
+		crc ^= s[i];
+		crc = crc >> 4 ^ table[crc & 15];
+		crc = crc >> 4 ^ table[crc & 15];
+	}
+	return ~crc;
+}
+
 /* ---- times ---- */
 
 static bool codec_digits(knocker_bytes text, size_t from, size_t count, int64_t *out)

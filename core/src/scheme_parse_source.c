@@ -281,13 +281,17 @@ static const part_word *parse_part_word(knocker_bytes word)
 	static const part_word words[] = {
 		{"body", PART_BODY, PLACE_ANY},
 		{"body_b64", PART_BODY_B64, PLACE_ANY},
+		{"md5_b64", PART_MD5_B64, PLACE_ANY},
+		{"crc32", PART_CRC32, PLACE_ANY},
 		{"method", PART_METHOD, PLACE_ANY},
 		{"url", PART_URL, PLACE_ANY},
 		{"url_noquery", PART_URL_NOQUERY, PLACE_ANY},
+		{"url_path", PART_URL_PATH, PLACE_ANY},
 		{"url_unescaped", PART_URL_UNESCAPED, PLACE_ANY},
 		{"url~", PART_URL_TRIES, PLACE(IN_SIGNED)},
 		{"form_sorted", PART_FORM_SORTED, PLACE_ANY},
 		{"form_sorted_unique", PART_FORM_SORTED_UNIQUE, PLACE_ANY},
+		{"url_form_sorted", PART_URL_FORM_SORTED, PLACE_ANY},
 		{"secret", PART_SECRET, PLACE(IN_SIGNED)},
 		{"delivery_id", PART_DELIVERY_ID, PLACE(IN_DEDUPE)},
 		{"event_id", PART_EVENT_ID, PLACE(IN_DEDUPE)},
@@ -311,10 +315,38 @@ static int32_t parse_member(scheme_parser *p, const char *what, knocker_bytes wo
 	return scheme_copy(p, word, &p->members[p->member_count++]);
 }
 
+/* json_lines:NAME,NAME...: members of the body. */
+static int32_t parse_json_lines(scheme_parser *p, const char *what, knocker_bytes names,
+                                scheme_part *part)
+{
+	scheme_source *pieces = scheme_room(p, SCHEME_PARTS_MAX / 2, sizeof *pieces);
+	knocker_bytes name;
+	int32_t rc = pieces ? 0 : KNOCKER_STORAGE;
+	size_t at = 0;
+
+	part->kind = PART_JSON_LINES;
+	part->source.kind = SOURCE_JOIN;
+	part->source.pieces = pieces;
+	while (rc == 0 && scheme_piece_next(names, bytes_of(","), &at, &name)) {
+		scheme_source *piece = &pieces[part->source.piece_count];
+
+		if (part->source.piece_count == SCHEME_PARTS_MAX / 2)
+			return parse_wrong(p, what, "joins too many members:", names);
+		part->source.piece_count++;
+		rc = scheme_copy(p, name, &piece->word);
+		piece->kind = SOURCE_JSON;
+		if (rc == 0)
+			rc = parse_plain_source(p, what, name, piece);
+	}
+	if (rc == 0 && part->source.piece_count == 0)
+		return parse_wrong(p, what, "names no member of", bytes_of("json_lines"));
+	return rc;
+}
+
 static bool parse_needs_url(part_kind kind)
 {
 	return kind == PART_URL || kind == PART_URL_NOQUERY || kind == PART_URL_UNESCAPED ||
-	       kind == PART_URL_TRIES;
+	       kind == PART_URL_PATH || kind == PART_URL_FORM_SORTED || kind == PART_URL_TRIES;
 }
 
 static int32_t parse_placeholder(scheme_parser *p, const char *what, knocker_bytes word,
@@ -343,6 +375,8 @@ static int32_t parse_placeholder(scheme_parser *p, const char *what, knocker_byt
 		part->kind = PART_HMAC;
 		return scheme_parse_source(p, what, bytes_part(word, 5, (size_t)word.len), &part->source);
 	}
+	if (bytes_starts(word, "json_lines:"))
+		return parse_json_lines(p, what, bytes_part(word, 11, (size_t)word.len), part);
 	part->kind = PART_SOURCE;
 	if (bytes_find(word, ':') < 0)
 		return parse_wrong(p, what, "has an unknown placeholder", word);

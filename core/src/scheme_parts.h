@@ -8,6 +8,7 @@
 #include "json.h"
 #include "scan.h"
 #include "scheme.h"
+#include "scheme_codec.h"
 
 #define SCHEME_HEADERS_MAX 64 /* header names of a scheme */
 #define SCHEME_PARTS_MAX 32   /* parts of a template */
@@ -66,13 +67,18 @@ typedef enum {
 	PART_LITERAL,
 	PART_BODY,
 	PART_BODY_B64,
+	PART_MD5_B64,
+	PART_CRC32,
 	PART_METHOD,
 	PART_URL,
 	PART_URL_NOQUERY,
+	PART_URL_PATH,
 	PART_URL_UNESCAPED,
 	PART_URL_TRIES,
 	PART_FORM_SORTED,
 	PART_FORM_SORTED_UNIQUE,
+	PART_URL_FORM_SORTED,
+	PART_JSON_LINES, /* of the source's pieces */
 	PART_SECRET,
 	PART_DELIVERY_ID,
 	PART_EVENT_ID,
@@ -122,7 +128,6 @@ typedef enum {
 	DECODE_JWKS
 } key_decoding;
 typedef enum { JWT_HS256, JWT_HS384, JWT_HS512, JWT_RS256, JWT_ES256, JWT_ALGS } jwt_alg;
-typedef enum { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_RFC3339, UNIT_RFC3339_OR_S } time_unit;
 
 typedef struct scheme_kind scheme_kind;
 
@@ -436,20 +441,9 @@ knocker_bytes scheme_url(scheme_reading *r);
 knocker_bytes scheme_url_noquery(knocker_bytes url);
 knocker_bytes scheme_url_unescaped(scheme_reading *r, knocker_bytes url);
 void scheme_url_spell(scheme_reading *r); /* fills url_tries */
+knocker_bytes scheme_url_path(knocker_bytes url);
 knocker_bytes scheme_form_sorted(scheme_reading *r, bool unique);
-
-/* scheme_codec.c: encodings and times */
-bool codec_hex(knocker_bytes text, uint8_t *out, size_t *len); /* room: half of the text */
-/* Canonical and padded; room: 3/4. */
-bool codec_base64(knocker_bytes text, uint8_t *out, size_t *len);
-bool codec_base64url(knocker_bytes text, uint8_t *out, size_t *len); /* canonical and unpadded */
-/* A key's: padding optional, spare bits ignored. */
-bool codec_base64_lenient(knocker_bytes text, uint8_t *out, size_t *len);
-size_t codec_hex_write(knocker_bytes bytes, char *out); /* room: twice; no NUL */
-/* Room: 4 for each 3 begun; no NUL. */
-size_t codec_base64_write(knocker_bytes bytes, bool url, char *out);
-bool codec_time(knocker_bytes text, time_unit unit, int64_t *out_s);
-void codec_time_write(time_unit unit, int64_t now_s, char out[32]);
+knocker_bytes scheme_url_form_sorted(scheme_reading *r);
 
 /* scheme_check.c: the kinds */
 struct scheme_kind {

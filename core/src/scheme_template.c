@@ -1,5 +1,6 @@
 /* Fills templates: the strings that are signed, identities, answers. Knows nothing of what is done
  * with them. */
+#include <stdio.h>
 #include <string.h>
 
 #include "scheme_parts.h"
@@ -44,6 +45,31 @@ static knocker_bytes scheme_body_b64(scheme_reading *r)
 		return (knocker_bytes){0};
 	}
 	return (knocker_bytes){text, (int64_t)codec_base64_write(body, false, text)};
+}
+
+static knocker_bytes scheme_body_md5(scheme_reading *r)
+{
+	char *text = arena_get(r->arena, 24);
+	uint8_t md5[16];
+
+	if (!text || !crypto_md5(r->request->body, md5)) {
+		r->no_memory = true;
+		return (knocker_bytes){0};
+	}
+	return (knocker_bytes){text,
+	                       (int64_t)codec_base64_write((knocker_bytes){md5, 16}, false, text)};
+}
+
+static knocker_bytes scheme_body_crc32(scheme_reading *r)
+{
+	char *text = arena_get(r->arena, 16);
+
+	if (!text) {
+		r->no_memory = true;
+		return (knocker_bytes){0};
+	}
+	return (knocker_bytes){text,
+	                       snprintf(text, 16, "%lu", (unsigned long)codec_crc32(r->request->body))};
 }
 
 /* The option `method`, else the request's; upper-case. */
@@ -110,6 +136,31 @@ static knocker_bytes scheme_part_source(scheme_reading *r, const scheme_part *pa
 	return read.text;
 }
 
+/* The name and the text of each piece that has one, on lines of their own. A piece that is no text
+ * would be left out of what is signed and yet be read by somebody. */
+static knocker_bytes scheme_json_lines(scheme_reading *r, const scheme_part *part, bool *good)
+{
+	knocker_bytes parts[4 * (SCHEME_PARTS_MAX / 2)];
+	size_t i, count = 0;
+
+	for (i = 0; i < part->source.piece_count; i++) {
+		const scheme_source *piece = &part->source.pieces[i];
+		scheme_text read = scheme_source_read(r, piece);
+
+		if (!bytes_given(read.text) && !read.is_null && scheme_body_is_json(r)) {
+			scheme_refuse(r, REFUSED_MISMATCH, "%s is no text", scheme_source_says(r, piece));
+			*good = false;
+		}
+		if (!bytes_given(read.text))
+			continue;
+		parts[count++] = scheme_name_text(r, piece->name);
+		parts[count++] = bytes_of("\n");
+		parts[count++] = read.text;
+		parts[count++] = bytes_of("\n");
+	}
+	return scheme_join(r, parts, count);
+}
+
 static knocker_bytes scheme_part_text(scheme_reading *r, const scheme_part *part, bool is_signed,
                                       const scheme_key *key, size_t attempt, bool *good)
 {
@@ -122,12 +173,18 @@ static knocker_bytes scheme_part_text(scheme_reading *r, const scheme_part *part
 		return r->request->body.len > 0 ? r->request->body : is_signed ? bytes_of("") : text;
 	case PART_BODY_B64:
 		return scheme_body_b64(r);
+	case PART_MD5_B64:
+		return scheme_body_md5(r);
+	case PART_CRC32:
+		return scheme_body_crc32(r);
 	case PART_METHOD:
 		return scheme_method(r);
 	case PART_URL:
 		return scheme_url(r);
 	case PART_URL_NOQUERY:
 		return scheme_url_noquery(scheme_url(r));
+	case PART_URL_PATH:
+		return scheme_url_path(scheme_url(r));
 	case PART_URL_UNESCAPED:
 		return scheme_url_unescaped(r, scheme_url(r));
 	case PART_URL_TRIES:
@@ -136,6 +193,10 @@ static knocker_bytes scheme_part_text(scheme_reading *r, const scheme_part *part
 		return scheme_form_sorted(r, false);
 	case PART_FORM_SORTED_UNIQUE:
 		return scheme_form_sorted(r, true);
+	case PART_URL_FORM_SORTED:
+		return scheme_url_form_sorted(r);
+	case PART_JSON_LINES:
+		return scheme_json_lines(r, part, good);
 	case PART_SECRET:
 		return key ? (knocker_bytes){key->bytes, (int64_t)key->len} : text;
 	case PART_DELIVERY_ID:

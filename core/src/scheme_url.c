@@ -251,6 +251,15 @@ void scheme_url_spell(scheme_reading *r)
 	url_three(r, r->url_tries[--r->url_try_count], &n);
 }
 
+knocker_bytes scheme_url_path(knocker_bytes url)
+{
+	url_parts u;
+
+	if (!url_split(url, &u))
+		return scheme_url_noquery(url);
+	return u.path.len > 0 ? u.path : bytes_of("/");
+}
+
 /* ---- {form_sorted} ---- */
 
 static int url_bytes_order(knocker_bytes a, knocker_bytes b)
@@ -287,4 +296,41 @@ knocker_bytes scheme_form_sorted(scheme_reading *r, bool unique)
 		parts[kept++] = pairs[i].value;
 	}
 	return scheme_join(r, parts, kept);
+}
+
+/* ---- {url_form_sorted} ---- */
+
+/* The query's pairs in order: name=value, joined by "&". */
+static void url_query_sorted(scheme_reading *r, buffer *b, knocker_bytes query)
+{
+	size_t i, count;
+	url_pair *pairs = url_pairs(r, query, &count);
+
+	if (count > 0)
+		qsort(pairs, count, sizeof *pairs, url_pair_order);
+	for (i = 0; i < count; i++) {
+		buffer_text(b, i > 0 ? "&" : "");
+		buffer_bytes(b, pairs[i].name);
+		buffer_text(b, "=");
+		buffer_bytes(b, pairs[i].value);
+	}
+}
+
+knocker_bytes scheme_url_form_sorted(scheme_reading *r)
+{
+	knocker_bytes url = scheme_url(r), form = scheme_form_sorted(r, false), query = {0};
+	int64_t mark = bytes_find(url, '?');
+	buffer b;
+
+	if (mark >= 0)
+		query = bytes_part(url, (size_t)mark + 1, (size_t)url.len);
+	buffer_init(&b, LIMIT_JSON);
+	buffer_bytes(&b, scheme_url_noquery(url));
+	if (query.len > 0 || form.len > 0)
+		buffer_text(&b, "?");
+	url_query_sorted(r, &b, query);
+	if (query.len > 0 && form.len > 0)
+		buffer_text(&b, ".");
+	buffer_bytes(&b, form);
+	return url_kept(r, &b);
 }

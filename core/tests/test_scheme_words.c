@@ -1,0 +1,135 @@
+/* The words that spell a whole request: checksums, lines, the URL with its form. Each is read as a
+ * dedupe key, which shows its text as it is. */
+#include "scheme_help.h"
+
+#define SHOWS(word)                                                                          \
+	"{\"kind\":\"token\",\"sig\":{\"from\":[\"header:t\"]},\"extract\":{\"dedupe\":[\"" word \
+	"\"]},"                                                                                  \
+	"\"options\":{\"url\":{\"type\":\"string\"}}}"
+
+static const struct {
+	const char *word, *url, *query, *body;
+	const char *text; /* NULL: none */
+} words[] = {
+	{SHOWS("{crc32}"), NULL, "", "123456789", "3421780262"},
+	{SHOWS("{crc32}"), NULL, "", "", "0"},
+	{SHOWS("{crc32}"), NULL, "", "The quick brown fox jumps over the lazy dog", "1095738169"},
+	{SHOWS("{md5_b64}"), NULL, "", "", "1B2M2Y8AsgTpgAmY7PhCfg=="},
+	{SHOWS("{md5_b64}"), NULL, "", "abc", "kAFQmDzST7DWlj99KOF/cg=="},
+	{SHOWS("p{url_path}"), "https://a.test:8443/b/c%20d?e=/f", "", "", "p/b/c%20d"},
+	{SHOWS("p{url_path}"), "https://a.test/b", "c=d", "", "p/b"},
+	{SHOWS("p{url_path}"), "https://a.test?c=d", "", "", "p/"},
+	{SHOWS("p{url_path}"), "/b/c?d", "", "", "p/b/c"},
+	{SHOWS("{url_path}"), NULL, "", "", NULL},
+	{SHOWS("{url_form_sorted}"), "https://a.test/b", "", "", "https://a.test/b"},
+	{SHOWS("{url_form_sorted}"), "https://a.test/b", "c=2&c=1&a=%20", "",
+     "https://a.test/b?a= &c=1&c=2"},
+	{SHOWS("{url_form_sorted}"), "https://a.test/b", "", "To=2&From=1",
+     "https://a.test/b?From1To2"},
+	{SHOWS("{url_form_sorted}"), "https://a.test/b?d=3", "", "b=2&a=1",
+     "https://a.test/b?d=3.a1b2"},
+	{SHOWS("{json_lines:a,c,b}"), NULL, "", "{\"b\":\"2\",\"a\":\"\\u0031\",\"x\":0}",
+     "a\n1\nb\n2\n"},
+	{SHOWS("{json_lines:a,b}"), NULL, "", "{\"b\":null,\"a\":7}", "a\n7\n"},
+	{SHOWS("{json_lines:a,b}"), NULL, "", "{\"b\":\"\",\"a\":true}", "a\ntrue\n"},
+	{SHOWS("{json_lines:a,b}"), NULL, "", "{\"b\":[1],\"a\":7}", NULL},
+	{SHOWS("{json_lines:a,b}"), NULL, "", "{\"b\":{\"c\":1},\"a\":7}", NULL},
+	{SHOWS("{json_lines:a,b}"), NULL, "", "{\"b\":\"\\ud800\",\"a\":7}", NULL},
+	{SHOWS("{json_lines:a,b}"), NULL, "", "a=7", NULL},
+};
+
+static void words_shown(void)
+{
+	char options[200];
+	size_t i;
+
+	for (i = 0; i < sizeof words / sizeof words[0]; i++) {
+		scheme_verdict v;
+
+		snprintf(options, sizeof options, "{\"url\":\"%s\"}", words[i].url ? words[i].url : "");
+		v = ask_verdict((ask){.own = words[i].word,
+		                      .secrets = "[\"s\"]",
+		                      .options = words[i].url ? options : NULL,
+		                      .headers = "t: s\n",
+		                      .query = words[i].query,
+		                      .body = words[i].body});
+		CHECK(v.valid, words[i].word);
+		CHECK(words[i].text ? bytes_is(v.dedupe_key, words[i].text) : !bytes_given(v.dedupe_key),
+		      words[i].word);
+		if (bytes_given(v.dedupe_key) && !bytes_is(v.dedupe_key, words[i].text))
+			printf("  %zu: got '%.*s'\n", i, (int)v.dedupe_key.len,
+			       (const char *)v.dedupe_key.data);
+	}
+}
+
+/* What is left out of the lines is not signed: a member that is no text must refuse the request. */
+static void lines_leave_nothing_out(void)
+{
+	static const char own[] =
+		"{\"kind\":\"hmac\",\"alg\":\"sha256\",\"key\":{\"decode\":\"utf8\"},"
+		"\"sig\":{\"from\":[\"header:s\"],\"enc\":\"hex\"},\"signed\":[\"{json_lines:a,b}\"],"
+		"\"extract\":{}}";
+	knocker_bytes text = bytes_of("a\n1\n");
+	char headers[80] = "s: ";
+	uint8_t mac[DIGEST_MAX];
+	size_t i, len = crypto_hmac(DIGEST_SHA256, bytes_of("k"), &text, 1, mac);
+	scheme_verdict v;
+
+	for (i = 0; i < len; i++)
+		snprintf(headers + 3 + 2 * i, 3, "%02x", mac[i]);
+	v = ask_verdict(
+		(ask){.own = own, .secrets = "[\"k\"]", .headers = headers, .body = "{\"a\":\"1\"}"});
+	CHECK(v.valid, "the lines are what is signed");
+	v = ask_verdict((ask){.own = own,
+	                      .secrets = "[\"k\"]",
+	                      .headers = headers,
+	                      .body = "{\"a\":\"1\",\"b\":{\"c\":2}}"});
+	CHECK(!v.valid && strcmp(v.error, "JSON member 'b' is no text") == 0,
+	      "a member that cannot be signed refuses the request");
+	v = ask_verdict((ask){.own = own,
+	                      .secrets = "[\"k\"]",
+	                      .headers = headers,
+	                      .body = "{\"a\":\"1\",\"b\":\"2\"}"});
+	CHECK(!v.valid && strcmp(v.error, "signature does not match") == 0, "another member is signed");
+}
+
+static const struct {
+	const char *own, *reason;
+} wrong[] = {
+	{"{\"kind\":\"token\",\"sig\":{\"from\":[\"header:t\"]},"
+     "\"extract\":{\"dedupe\":[\"{url_path}\"]}}",
+     "needs an option 'url' for 'url_path'"},
+	{"{\"kind\":\"token\",\"sig\":{\"from\":[\"header:t\"]},"
+     "\"extract\":{\"dedupe\":[\"{url_form_sorted}\"]}}",
+     "needs an option 'url' for 'url_form_sorted'"},
+	{SHOWS("{json_lines:}"), "names no member of 'json_lines'"},
+	{SHOWS("{json_lines:a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q}"), "joins too many members"},
+	{SHOWS("{json_lines}"), "unknown placeholder 'json_lines'"},
+	{SHOWS("{crc64}"), "unknown placeholder 'crc64'"},
+};
+
+static void words_refused(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		scheme *made = NULL;
+		knocker_error error = {0};
+
+		CHECK(scheme_compile(bytes_of(wrong[i].own), &made, &error) == KNOCKER_INVALID_ARGUMENT &&
+		          strstr(error.text, wrong[i].reason),
+		      wrong[i].reason);
+		if (!strstr(error.text, wrong[i].reason))
+			printf("  %s\n", error.text);
+		scheme_free(made);
+	}
+}
+
+int main(void)
+{
+	words_shown();
+	lines_leave_nothing_out();
+	words_refused();
+	arena_free(&ask_memory);
+	return check_end("test_scheme_words");
+}
