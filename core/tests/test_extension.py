@@ -620,6 +620,32 @@ class Arguments(SqlCase):
             "unknown_delivery", "4711", "knocker_replay_delivery", 4711, None, None
         )
         self.fails("unknown_endpoint", "nobody", "knocker_pause", "nobody", 1)
+        self.fails(
+            "unknown_endpoint", "nobody", "knocker_reverify", "nobody", None, None
+        )
+
+    def test_what_is_verified_again_is_asked_for_rightly(self) -> None:
+        name = "knocker_reverify"
+        self.call("knocker_endpoint_upsert", "again", None, "stripe", 1)
+        self.fails("invalid_argument", "endpoint is missing", name, None, None, None)
+        self.fails("invalid_argument", "no secret", name, "again", None, None)
+        self.call("knocker_endpoint_secrets", "again", '["whsec_1"]', None)
+        self.assertEqual("[]", self.call(name, "again", None, None))
+        for at, value, said in (
+            (1, "today", "since"),
+            (1, -1, "since is -1"),
+            (2, 0, "limit is 0"),
+            (2, 1001, "limit is 1001"),
+            (3, 2, "dry_run"),
+            (4, -1, "after_id is -1"),
+            (5, "strip", "'strip'"),
+            (6, "[", "secrets"),
+            (7, "[]", "options"),
+        ):
+            with self.subTest(at=at, value=value):
+                values = ["again", *[None] * 7]
+                values[at] = value
+                self.fails("invalid_argument", said, name, *values)
 
     def test_a_file_without_an_inbox_says_what_to_call(self) -> None:
         fresh = connect(os.path.join(self.folder.name, "fresh.db"))

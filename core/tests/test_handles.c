@@ -129,6 +129,14 @@ static int32_t call_replay_delivery(knocker *k, knocker_error *error)
 	return knocker_replay_delivery(k, 1, error);
 }
 
+static int32_t call_reverify(knocker *k, knocker_error *error)
+{
+	knocker_request by = {.size = sizeof by, .endpoint = T("v")};
+	knocker_rows *rows = NULL;
+
+	return with_rows(knocker_reverify(k, &by, 0, 0, 0, 0, &rows, error), &rows);
+}
+
 static int32_t call_why(knocker *k, knocker_error *error)
 {
 	knocker_rows *rows = NULL;
@@ -193,6 +201,7 @@ static const handle_call calls[] = {
 	{"replay", call_replay, false},
 	{"requeue", call_requeue, false},
 	{"replay_delivery", call_replay_delivery, false},
+	{"reverify", call_reverify, false},
 	{"why", call_why, true},
 	{"stats", call_stats, true},
 	{"prune_events", call_prune, false},
@@ -209,6 +218,12 @@ static knocker *fresh(const knocker_open_options *o)
 	file_clear(&file);
 	k = open_with(file.path, o);
 	endpoint_named(k, "a");
+	knocker_endpoint_add(k,
+	                     &(knocker_endpoint){.size = sizeof(knocker_endpoint),
+	                                         .name = T("v"),
+	                                         .provider = T("stripe"),
+	                                         .secrets_json = T("[\"whsec_v\"]")},
+	                     NULL, NULL);
 	ingest(k, "a", "first");
 	raw_do(file.path, "create table app(x)");
 	return k;
