@@ -56,13 +56,17 @@ static const command commands[] = {
      "$ knocker stats\n"
      "$ knocker stats --json | jq 'select(.endpoint == null) | .oldest_due_age_s'\n",
      look_stats},
-	{"doctor", NULL, OPTIONS_LOOK | OPTION_LATE | OPTION_FULL,
-     "say whether the inbox is healthy, and what is not",
+	{"doctor", NULL,
+     OPTIONS_LOOK | OPTION_LATE | OPTION_FULL | OPTION_DELIVERY | OPTIONS_BY | OPTION_OTHER_ENV,
+     "say whether the inbox is healthy, or why a delivery was refused",
      "Exits 0 when it is, 1 when something is bad: the file is damaged, its WAL is over 64 MiB,\n"
      "a due job or an abandoned lease waits for longer than --late. What only deserves a look\n"
-     "is a note. Integrity is checked in files up to 256 MiB, or with --full.",
+     "is a note. Integrity is checked in files up to 256 MiB, or with --full.\n"
+     "With --delivery, and the secret, it tries the known mistakes on a stored request and says\n"
+     "which one would have made it valid; it exits 1 when none does. No secret is printed.",
      "$ knocker doctor\n"
      "$ knocker doctor --full\n"
+     "$ knocker doctor --delivery 43 --secret-env STRIPE_SECRET --other-env previous=OLD_SECRET\n"
      "$ knocker doctor --late 1h --json | jq 'select(.verdict == \"bad\")'\n",
      doctor_run},
 	{"replay", "[ID]", OPTIONS_LOOK | OPTIONS_BULK,
@@ -97,10 +101,6 @@ static const command commands[] = {
      "$ knocker ignore 42 --reason 'test order'\n"
      "$ knocker ignore --status dead --type ping --yes\n",
      act_ignore},
-	{"pause", "ENDPOINT", OPTIONS_LOOK, "hold the handling of an endpoint's events",
-     "All workers stop claiming them; requests are received and queued as before.",
-     "$ knocker pause stripe\n", act_pause},
-	{"resume", "ENDPOINT", OPTIONS_LOOK, "let workers handle a paused endpoint's events again",
 	{"reverify", NULL,
      OPTIONS_LOOK | OPTION_ENDPOINT | OPTION_SINCE | OPTION_LIMIT | OPTION_DRY_RUN | OPTION_YES |
          OPTIONS_BY,
@@ -112,6 +112,10 @@ static const command commands[] = {
      "$ knocker reverify --endpoint stripe --secret-env STRIPE_SECRET --dry-run\n"
      "$ knocker reverify --endpoint stripe --secret-env STRIPE_SECRET --since 2d --yes\n",
      reverify_run},
+	{"pause", "ENDPOINT", OPTIONS_LOOK, "hold the handling of an endpoint's events",
+     "All workers stop claiming them; requests are received and queued as before.",
+     "$ knocker pause stripe\n", act_pause},
+	{"resume", "ENDPOINT", OPTIONS_LOOK, "let workers handle a paused endpoint's events again",
      NULL, "$ knocker resume stripe\n", act_resume},
 	{"prune", "events|orphans",
      OPTIONS_LOOK | OPTION_OLDER_THAN | OPTION_STATUS | OPTION_LIMIT | OPTION_DRY_RUN | OPTION_YES,
@@ -135,8 +139,10 @@ static const command commands[] = {
      "$ knocker providers mail\n"
      "$ knocker providers --json | jq -r .name\n",
      look_providers},
-	{"verify", NULL, OPTION_JSON | OPTIONS_REQUEST, "say whether a request is valid, or why not",
-     "Reads no database. Exits 0 when the request would be accepted, 1 when it would be refused.",
+	{"verify", NULL, OPTION_JSON | OPTIONS_REQUEST | OPTION_OTHER_ENV,
+     "say whether a request is valid, or why not",
+     "Reads no database. Exits 0 when the request would be accepted, 1 when it would be refused;\n"
+     "then it tries the known mistakes, and says which one would have made it valid.",
      "$ knocker verify --provider stripe --secret-env STRIPE_SECRET \\\n"
      "      --header \"stripe-signature: $SIGNATURE\" --body request.json\n"
      "$ knocker verify --provider stripe --secret-env STRIPE_SECRET --at 1700000000 ...\n",
