@@ -79,6 +79,23 @@ static void verify_signed(const scheme *s, const scheme_keys *keys, scheme_reque
 	buffer_free(&lines);
 }
 
+/* From some allocation on there is no memory: that is an error, or the verdict is the same. */
+static void verify_starved(const scheme *s, const scheme_keys *keys, const scheme_request *request,
+                           int64_t now_s, bool valid)
+{
+	scheme_verdict v = {0};
+	knocker_error error = {0};
+	arena memory = {0};
+	int32_t rc;
+
+	memory_fail_after((request->headers.len + request->body.len) % 32, true);
+	rc = scheme_verify(s, keys, request, now_s, &memory, &v, &error);
+	memory_fail_after(-1, false);
+	FUZZ_MUST(rc == 0 ? v.valid == valid : rc == KNOCKER_STORAGE && !v.valid,
+	          "want of memory makes no verdict");
+	arena_free(&memory);
+}
+
 static int64_t verify_time(knocker_bytes text)
 {
 	int64_t now_s = 1700000000;
@@ -102,7 +119,7 @@ int fuzz_verify(const uint8_t *data, size_t len)
 	request.query = fuzz_field(&in);
 	request.body = fuzz_rest(&in);
 	if (keys) {
-		fuzz_judge(s, keys, &request, now_s);
+		verify_starved(s, keys, &request, now_s, fuzz_judge(s, keys, &request, now_s));
 		verify_signed(s, keys, request, now_s);
 	}
 	scheme_keys_free(keys);
