@@ -92,7 +92,7 @@ static void options_read(bench_plan *plan, int argc, char **argv)
 			usage_die("there is no option", o);
 		}
 	}
-	plan->slice_ms = plan->quick ? 100 : 300;
+	plan->slice_ms = plan->quick ? 70 : 300;
 	if (plan->rounds == 0)
 		plan->rounds = plan->quick ? 5 : 9;
 }

@@ -175,7 +175,7 @@ static void wake_measure(const bench_plan *plan, child *worker, int32_t count, d
 
 static void bench_wake(const bench_plan *plan)
 {
-	int32_t count = plan->quick ? 200 : 1000, i;
+	int32_t count = plan->quick ? 120 : 1000, i;
 	double *ms = need((size_t)count * sizeof *ms);
 	const char *path = path_of(plan, "wake.db");
 
@@ -400,7 +400,7 @@ static void idle_worker(const bench_plan *plan, int in, int out)
 static void bench_idle(const bench_plan *plan)
 {
 	const char *path = path_of(plan, "idle.db");
-	int64_t seconds = plan->quick ? 4 : 10;
+	int64_t seconds = plan->quick ? 3 : 10;
 	double percent;
 	child worker;
 
