@@ -7,8 +7,10 @@
 #include <execinfo.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "bytes.h"
 #include "hard_vfs.h"
@@ -49,11 +51,16 @@ fault_kind fault_named(const char *name)
 
 /* ---- Places ---- */
 
-enum { inject_frames = 100, inject_stacks = 1 << 15 };
+enum { inject_frames = 100, inject_stacks = 1 << 15, inject_shared = 1 << 18, inject_enough = 3 };
 
 static uint8_t *inject_bits;
 static int64_t inject_bit_count;
 static uint64_t inject_seen[inject_stacks]; /* hashes of call stacks; 0: free */
+/* The same of all processes, and in how many scenarios each place was marked. */
+static struct {
+	_Atomic uint64_t hash;
+	_Atomic int scenarios;
+} * inject_places_known;
 
 void inject_places(uint8_t *bits, int64_t bit_count)
 {
@@ -73,6 +80,20 @@ static uint64_t inject_stack(void)
 	return hash | 1;
 }
 
+/* Whether the place was marked in few scenarios as yet; counts this one. */
+static bool inject_rare(uint64_t hash)
+{
+	for (size_t i = 0, at = (size_t)(hash >> 20); i < 64; i++, at++) {
+		_Atomic uint64_t *slot = &inject_places_known[at % inject_shared].hash;
+		uint64_t known = 0;
+
+		if (atomic_compare_exchange_strong(slot, &known, hash) || known == hash)
+			return atomic_fetch_add(&inject_places_known[at % inject_shared].scenarios, 1) <
+			       inject_enough;
+	}
+	return true;
+}
+
 /* More places than there is room for are all new. */
 static void inject_note(int64_t call)
 {
@@ -85,7 +106,8 @@ static void inject_note(int64_t call)
 		return;
 	if (inject_seen[at] == 0)
 		inject_seen[at] = hash;
-	inject_bits[call / 8] = (uint8_t)(inject_bits[call / 8] | 1 << call % 8);
+	if (inject_rare(hash))
+		inject_bits[call / 8] = (uint8_t)(inject_bits[call / 8] | 1 << call % 8);
 }
 
 /* ---- Allocations of the two libraries ---- */
@@ -163,6 +185,10 @@ void inject_install(void)
 	sqlite3_mem_methods own;
 
 	inject_stack(); /* the first one loads what it needs */
+	inject_places_known = mmap(NULL, inject_shared * sizeof *inject_places_known,
+	                           PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (inject_places_known == MAP_FAILED)
+		exit(2);
 	if (!CRYPTO_set_mem_functions(inject_crypto_get, inject_crypto_resize, inject_crypto_free))
 		exit(2);
 	inject_warm_crypto();

@@ -35,7 +35,7 @@ void inject_arm(fault_kind kind, int64_t at, bool forever);
 void inject_disarm(void);
 void inject_pause(bool paused);
 /* From now on marks in `bits` each call of SQLite for memory that comes from a place, as the call
- * stack has it, from which none came before. NULL: no longer. */
+ * stack has it, from which none came since, nor in three plays before. NULL: no longer. */
 void inject_places(uint8_t *bits, int64_t bit_count);
 int64_t inject_fired(void); /* calls that failed */
 int64_t inject_calls(void); /* calls of the kind, while not paused */
