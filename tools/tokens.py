@@ -14,7 +14,10 @@ from curves import P256_ORDER, p256_public, p256_sign
 RSA_EXPONENT = 65537
 RSA_SPKI = bytes.fromhex("30820122300d06092a864886f70d01010105000382010f003082010a0282010100")
 RSA_SPKI_END = bytes.fromhex("0203010001")
-SHA256_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
+HASH_INFO = {
+    "sha1": bytes.fromhex("3021300906052b0e03021a05000414"),
+    "sha256": bytes.fromhex("3031300d060960864801650304020105000420"),
+}
 WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 
 
@@ -49,9 +52,9 @@ def rsa_modulus(name: str) -> int:
     return prime(name + " p") * prime(name + " q")
 
 
-def rsa_sign(name: str, text: bytes) -> bytes:
-    """PKCS #1 v1.5 over the SHA-256 of the text."""
-    info = SHA256_INFO + hashlib.sha256(text).digest()
+def rsa_sign(name: str, text: bytes, digest: str = "sha256") -> bytes:
+    """PKCS #1 v1.5 over the hash of the text."""
+    info = HASH_INFO[digest] + hashlib.new(digest, text).digest()
     padded = b"\x00\x01" + b"\xff" * (253 - len(info)) + b"\x00" + info
     exponent = pow(RSA_EXPONENT, -1, (prime(name + " p") - 1) * (prime(name + " q") - 1))
     return pow(int.from_bytes(padded, "big"), exponent, rsa_modulus(name)).to_bytes(256, "big")

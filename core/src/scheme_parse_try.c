@@ -127,19 +127,24 @@ static int32_t parse_alg_by_source(scheme_parser *p, const json *value, scheme_a
 	static const char *const known[] = {"from", "items", "kv",      "trim",
 	                                    "pick", "map",   "default", NULL};
 	knocker_bytes fallback = {0};
+	bool needed;
 	int32_t rc = scheme_parse_known(p, value, "alg", known);
 
 	out->how = ALG_BY_SOURCE;
 	if (rc == 0)
 		rc = scheme_parse_sources(p, json_member(value, "from"), "alg.from", &out->from);
 	if (rc == 0)
-		rc = scheme_parse_text(p, value, "alg", "items", true, &out->items);
+		rc = scheme_parse_text(p, value, "alg", "pick", false, &out->pick);
+	needed = bytes_given(out->pick);
+	if (rc == 0 && !needed &&
+	    (json_member(value, "items") || json_member(value, "kv") || json_member(value, "trim")))
+		rc = fail(p->error, KNOCKER_INVALID_ARGUMENT, "scheme: 'alg.pick' is missing");
 	if (rc == 0)
-		rc = scheme_parse_text(p, value, "alg", "kv", true, &out->kv);
+		rc = scheme_parse_text(p, value, "alg", "items", needed, &out->items);
+	if (rc == 0)
+		rc = scheme_parse_text(p, value, "alg", "kv", needed, &out->kv);
 	if (rc == 0)
 		rc = scheme_parse_bool(p, value, "alg", "trim", &out->trim);
-	if (rc == 0)
-		rc = scheme_parse_text(p, value, "alg", "pick", true, &out->pick);
 	if (rc == 0)
 		rc = parse_alg_map(p, json_member(value, "map"), out);
 	if (rc == 0)

@@ -7,13 +7,18 @@
 
 /* ---- which digest ---- */
 
-/* The value named `pick` in the text, of which there may be one only. */
+/* The value named `pick` in the text, of which there may be one only; without `pick` all of it. */
 static scheme_text verify_alg_named(const scheme_alg *alg, knocker_bytes text)
 {
 	scheme_text named = {0};
 	knocker_bytes item;
 	size_t at = 0;
 
+	if (!bytes_given(alg->pick)) {
+		if (text.len > 0)
+			named.text = text;
+		return named;
+	}
 	while (scheme_piece_next(text, alg->items, &at, &item)) {
 		int64_t kv;
 

@@ -7,6 +7,12 @@
 	"\"]},"                                                                                  \
 	"\"options\":{\"url\":{\"type\":\"string\"}}}"
 
+/* The digest's name is a text of the request. */
+#define NAMED(more)                                                                         \
+	"{\"kind\":\"hmac\",\"alg\":{\"from\":[\"header:a\"],\"map\":{\"one\":\"sha1\",\"2\":"  \
+	"\"sha256\"}," more "},\"key\":{\"decode\":\"utf8\"},\"sig\":{\"from\":[\"header:s\"]," \
+	"\"enc\":\"hex\"},\"signed\":[\"{body}\"],\"extract\":{}}"
+
 static const struct {
 	const char *word, *url, *query, *body;
 	const char *text; /* NULL: none */
@@ -105,6 +111,10 @@ static const struct {
 	{SHOWS("{json_lines:}"), "names no member of 'json_lines'"},
 	{SHOWS("{json_lines:a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q}"), "joins too many members"},
 	{SHOWS("{json_lines}"), "unknown placeholder 'json_lines'"},
+	{NAMED("\"items\":\",\""), "'alg.pick' is missing"},
+	{NAMED("\"kv\":\"=\""), "'alg.pick' is missing"},
+	{NAMED("\"pick\":\"a\""), "'alg.items' is missing"},
+	{NAMED("\"pick\":\"a\",\"items\":\",\""), "'alg.kv' is missing"},
 	{SHOWS("{crc64}"), "unknown placeholder 'crc64'"},
 };
 
@@ -125,8 +135,44 @@ static void words_refused(void)
 	}
 }
 
+static const struct {
+	const char *own, *name, *error; /* NULL: valid, by SHA-1 */
+} digests[] = {
+	{NAMED("\"default\":\"sha256\""), "a: one\n", NULL},
+	{NAMED("\"default\":\"sha256\""), "a: 2\n", "signature does not match"},
+	{NAMED("\"default\":\"sha256\""), "a: 3\n", "no algorithm is named '3'"},
+	{NAMED("\"default\":\"sha256\""), "a: One\n", "no algorithm is named 'One'"},
+	{NAMED("\"default\":\"sha256\""), "", "signature does not match"},
+	{NAMED("\"default\":\"sha1\""), "", NULL},
+	{NAMED("\"default\":\"sha1\""), "a: one\na: 2\n", "different algorithms are named"},
+};
+
+/* Without 'pick' the whole text is the digest's name. */
+static void digests_named(void)
+{
+	knocker_bytes text = bytes_of("b");
+	char headers[200];
+	uint8_t mac[DIGEST_MAX];
+	size_t i, k, len = crypto_hmac(DIGEST_SHA1, bytes_of("k"), &text, 1, mac);
+
+	for (i = 0; i < sizeof digests / sizeof digests[0]; i++) {
+		int at = snprintf(headers, sizeof headers, "%ss: ", digests[i].name);
+		scheme_verdict v;
+
+		for (k = 0; k < len; k++)
+			at += snprintf(headers + at, 3, "%02x", mac[k]);
+		v = ask_verdict(
+			(ask){.own = digests[i].own, .secrets = "[\"k\"]", .headers = headers, .body = "b"});
+		CHECK(digests[i].error ? !v.valid && strcmp(v.error, digests[i].error) == 0 : v.valid,
+		      digests[i].name);
+		if (v.error && digests[i].error && strcmp(v.error, digests[i].error) != 0)
+			printf("  %s\n", v.error);
+	}
+}
+
 int main(void)
 {
+	digests_named();
 	words_shown();
 	lines_leave_nothing_out();
 	words_refused();
