@@ -116,6 +116,8 @@ class Generic:
 
     def member(self, path: list[str], value: str) -> None:
         """Puts a value where the path leads, unless something stands there or on the way."""
+        if not self.body and path[0].isdigit():
+            self.body = []
         at = self.body
         for step, following in zip(path, [*path[1:], None], strict=True):
             index = step in ("*",) or step.isdigit()
@@ -147,8 +149,9 @@ class Generic:
             self.put(source, "{{uuid}}")
         self.templates(extract.get("dedupe", [])[:1])
         self.templates(self.scheme.get("signed", []))
-        if isinstance(self.body, dict):
-            self.body.setdefault("data", {"number": "{{#digits:6:number}}", "at": "{{time_iso}}"})
+        first = self.body[0] if isinstance(self.body, list) else self.body
+        if isinstance(first, dict):
+            first.setdefault("data", {"number": "{{#digits:6:number}}", "at": "{{time_iso}}", "id": "{{uuid:data}}"})
 
     def templates(self, texts: list[Any]) -> None:
         for text in texts:
