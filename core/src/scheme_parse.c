@@ -338,6 +338,9 @@ int32_t scheme_parse(scheme_parser *p)
 	if (rc == 0 && scheme_parse_top(p, "jwt") && p->scheme->kind->id != KIND_JWT)
 		rc = fail(p->error, KNOCKER_INVALID_ARGUMENT, "scheme: 'jwt' has no meaning for kind '%s'",
 		          p->scheme->kind->name);
+	if (rc == 0 && scheme_parse_top(p, "when_query") && !p->scheme->kind->has_signed)
+		rc = fail(p->error, KNOCKER_INVALID_ARGUMENT,
+		          "scheme: 'when_query' has no meaning for kind '%s'", p->scheme->kind->name);
 	if (rc == 0)
 		rc = scheme_parse_options(p);
 	if (rc == 0)

@@ -384,6 +384,7 @@ static void wrong_schemes(void)
 	     "[\"claim:a\"]}}",
 	     "only kind 'jwt' has: claim 'a'"},
 		{"{\"kind\":\"jwt\",\"sig\":{\"from\":[\"header:a\"]},\"extract\":{}}", "'jwt' is missing"},
+		{"{\"kind\":\"jwt\",\"when_query\":{}}", "'when_query' has no meaning for kind 'jwt'"},
 		{"{\"kind\":\"jwt\",\"sig\":{\"from\":[\"header:a\"],\"enc\":\"hex\"},\"extract\":{}}",
 	     "'sig.enc' has no meaning"},
 	};
