@@ -39,6 +39,19 @@ static bool marks_meet(const flip_marks *a, const flip_marks *b)
 
 /* ---- what a request says, by the grammar ---- */
 
+/* Whether all that may be signed holds one of these parts whole. */
+static bool flip_signs(const scheme *s, part_kind one, part_kind other)
+{
+	size_t i, k, count = 0;
+
+	for (i = 0; i < s->try_count; i++)
+		for (k = 0; k < s->tries[i].sign.count; k++, count++)
+			if (!scheme_template_has(&s->tries[i].sign.list[k], one) &&
+			    !scheme_template_has(&s->tries[i].sign.list[k], other))
+				return false;
+	return count > 0 && s->base_count == 0 && s->tries[0].when_count == 0;
+}
+
 static void flip_candidates(scheme_reading *r, const scheme_try *t, flip_marks *marks)
 {
 	size_t i, k;

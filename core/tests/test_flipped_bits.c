@@ -67,13 +67,15 @@ static void flip_request(flip_case *c)
 {
 	static flip_marks candidates, texts;
 	knocker_bytes name, value;
-	int64_t refused = flips_refused;
+	int64_t refused = flips_refused, same = flips_same;
 	size_t at = 0, bit;
 
 	flip_read(c->s, c->keys, &c->request, &candidates, &texts);
 	CHECK(candidates.count > 0 && texts.count > 0, "a valid request has a signature and a text");
 	for (bit = 0; bit < 8 * (size_t)c->request.body.len; bit++)
 		flip_bit(c, "body", (uint8_t *)c->body.data, bit, &candidates, &texts);
+	if (flip_signs(c->s, PART_BODY, PART_BODY_B64))
+		CHECK(flips_same == same, "each bit of a body counts that is signed whole");
 	while (request_header_next(c->request.headers, &at, &name, &value)) {
 		uint8_t *bytes = (uint8_t *)c->headers.data +
 		                 ((const char *)value.data - (const char *)c->headers.data);
@@ -211,6 +213,7 @@ static void case_options(const flip_case *c, knocker_bytes url, buffer *out)
 static void flip_url(const flip_case *c, const char *whole)
 {
 	static flip_marks candidates, texts, now_candidates, now_texts;
+	int64_t same = flips_same;
 	uint8_t url[64];
 	knocker_bytes flipped = {url, (int64_t)bytes_of(whole).len};
 	size_t bit;
@@ -240,6 +243,8 @@ static void flip_url(const flip_case *c, const char *whole)
 		buffer_free(&options);
 		url[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
+	if (flip_signs(c->s, PART_URL, PART_URL))
+		CHECK(flips_same == same, "each bit of a URL counts that is signed whole");
 }
 
 /* The small body. A time that the scheme reads in it stands in it. */
