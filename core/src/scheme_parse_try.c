@@ -296,9 +296,9 @@ static int32_t parse_groups(scheme_parser *p, scheme_try *t)
 
 static int32_t parse_var(scheme_parser *p, const json *value, scheme_var *out)
 {
-	static const char *const known[] = {"from", "unit", "number", NULL};
+	static const char *const known[] = {"from", "unit", "number", "is", NULL};
 	static const char *const units[] = {"", "s", "ms", "rfc3339", "rfc3339-or-s", NULL};
-	knocker_bytes unit = {0};
+	knocker_bytes unit = {0}, is = {0};
 	size_t word = UNIT_NONE;
 	int32_t rc = scheme_parse_known(p, value, "vars", known);
 
@@ -314,6 +314,11 @@ static int32_t parse_var(scheme_parser *p, const json *value, scheme_var *out)
 		rc = scheme_parse_word(p, "vars.unit", unit, units, &word);
 	if (rc == 0)
 		rc = scheme_parse_bool(p, value, "vars", "number", &out->number);
+	if (rc == 0)
+		rc = scheme_parse_text(p, value, "vars", "is", false, &is);
+	out->has_is = bytes_given(is);
+	if (rc == 0 && out->has_is)
+		rc = scheme_parse_source(p, "vars.is", is, &out->is);
 	out->unit = (time_unit)word;
 	return rc;
 }

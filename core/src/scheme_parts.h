@@ -174,6 +174,8 @@ typedef struct {
 	scheme_sources from;
 	time_unit unit;
 	bool number;
+	bool has_is; /* it must be the text of `is` */
+	scheme_source is;
 } scheme_var;
 
 typedef struct {

@@ -65,6 +65,16 @@ static const char *verify_var_says(scheme_reading *r, const scheme_var *var)
 	return var->from.count ? scheme_source_says(r, &var->from.list[0]) : "";
 }
 
+/* `is`: an absent text is nobody's, and different ones are not one. */
+static bool verify_var_is(scheme_reading *r, const scheme_var *var, knocker_bytes text)
+{
+	scheme_text wanted = {0};
+
+	if (var->has_is)
+		wanted = scheme_source_read(r, &var->is);
+	return !var->has_is || (!wanted.ambiguous && bytes_equal(wanted.text, text));
+}
+
 static bool verify_var_read(scheme_reading *r, const scheme_var *var, knocker_bytes *out,
                             int64_t *time_s)
 {
@@ -79,6 +89,8 @@ static bool verify_var_read(scheme_reading *r, const scheme_var *var, knocker_by
 	else if (!codec_time(read.text, var->unit, time_s) || (var->number && !read.is_number))
 		scheme_refuse(r, REFUSED_VAR, "timestamp '%s' is not a %s", scheme_shown(r, read.text),
 		              units[var->unit]);
+	else if (!verify_var_is(r, var, read.text))
+		scheme_refuse(r, REFUSED_VAR, "%s is not what it must be", verify_var_says(r, var));
 	else {
 		*out = read.text;
 		return true;

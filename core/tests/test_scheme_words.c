@@ -7,6 +7,12 @@
 	"\"]},"                                                                                  \
 	"\"options\":{\"url\":{\"type\":\"string\"}}}"
 
+#define VAR_IS(is)                                                                         \
+	"{\"kind\":\"hmac\",\"alg\":\"sha1\",\"key\":{\"decode\":\"utf8\"},"                   \
+	"\"sig\":{\"from\":[\"header:s\"],\"enc\":\"hex\"},\"signed\":[\"b\"],\"extract\":{}," \
+	"\"vars\":{\"v\":{\"from\":[\"header:v\"],\"is\":\"" is "\"}},"                        \
+	"\"options\":{\"o\":{\"type\":\"string\"}}}"
+
 /* The digest's name is a text of the request. */
 #define NAMED(more)                                                                         \
 	"{\"kind\":\"hmac\",\"alg\":{\"from\":[\"header:a\"],\"map\":{\"one\":\"sha1\",\"2\":"  \
@@ -115,6 +121,8 @@ static const struct {
 	{NAMED("\"kv\":\"=\""), "'alg.pick' is missing"},
 	{NAMED("\"pick\":\"a\""), "'alg.items' is missing"},
 	{NAMED("\"pick\":\"a\",\"items\":\",\""), "'alg.kv' is missing"},
+	{VAR_IS("option:p"), "an option that is not declared: 'p'"},
+	{VAR_IS("nothing"), "'vars.is' has an unknown source 'nothing'"},
 	{SHOWS("{crc64}"), "unknown placeholder 'crc64'"},
 };
 
@@ -170,8 +178,47 @@ static void digests_named(void)
 	}
 }
 
+static const struct {
+	const char *own, *options, *headers;
+	bool valid;
+} beings[] = {
+	{VAR_IS("option:o"), "{\"o\":\"one\"}", "v: one\n", true},
+	{VAR_IS("option:o"), "{\"o\":\"one\"}", "v: One\n", false},
+	{VAR_IS("option:o"), "{\"o\":\"one\"}", "v: on\n", false},
+	{VAR_IS("option:o"), NULL, "v: one\n", false},
+	{VAR_IS("header:w"), NULL, "v: one\nw: one\n", true},
+	{VAR_IS("header:w"), NULL, "v: one\nw: two\n", false},
+	{VAR_IS("header:w"), NULL, "v: one\nw: one\nw: two\n", false},
+	{VAR_IS("header:w"), NULL, "v: one\n", false},
+};
+
+/* A var that is not what it must be refuses what is signed rightly. */
+static void vars_must_be(void)
+{
+	knocker_bytes text = bytes_of("b");
+	char headers[200];
+	uint8_t mac[DIGEST_MAX];
+	size_t i, k, len = crypto_hmac(DIGEST_SHA1, bytes_of("k"), &text, 1, mac);
+
+	for (i = 0; i < sizeof beings / sizeof beings[0]; i++) {
+		int at = snprintf(headers, sizeof headers, "%ss: ", beings[i].headers);
+		scheme_verdict v;
+
+		for (k = 0; k < len; k++)
+			at += snprintf(headers + at, 3, "%02x", mac[k]);
+		v = ask_verdict((ask){.own = beings[i].own,
+		                      .secrets = "[\"k\"]",
+		                      .options = beings[i].options,
+		                      .headers = headers,
+		                      .body = "b"});
+		CHECK(v.valid == beings[i].valid, beings[i].headers);
+		CHECK(v.valid || strcmp(v.error, "header 'v' is not what it must be") == 0, v.error);
+	}
+}
+
 int main(void)
 {
+	vars_must_be();
 	digests_named();
 	words_shown();
 	lines_leave_nothing_out();
