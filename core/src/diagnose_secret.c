@@ -7,6 +7,7 @@
 
 /* ---- the given secrets, read in other ways ---- */
 
+/* Of keys that are any bytes; a public key has one form only. */
 static void diagnose_rules(const scheme *s, key_decoding decode, diagnose_scheme *out)
 {
 	size_t i, k;
@@ -14,8 +15,12 @@ static void diagnose_rules(const scheme *s, key_decoding decode, diagnose_scheme
 	diagnose_scheme_copy(s, out);
 	for (i = 0; i < s->try_count; i++)
 		for (k = 0; k < s->group_count; k++) {
-			out->tries[i].groups[k].key.decode = decode;
-			out->tries[i].groups[k].key.strip = (knocker_bytes){0};
+			scheme_group *group = &out->tries[i].groups[k];
+
+			if (group->kind->id != KIND_HMAC && group->kind->id != KIND_HASH)
+				continue;
+			group->key.decode = decode;
+			group->key.strip = (knocker_bytes){0};
 		}
 }
 

@@ -108,7 +108,7 @@ static bool rows_right(const json *one, knocker_rows *rows, bool print)
 		right = right && cause && sentence.bytes.len > 20 && !tells(sentence.bytes, with) &&
 		        (json_kind(cause) == JSON_NULL ? found.type == KNOCKER_NULL
 		                                       : bytes_equal(json_text(cause), found.bytes));
-		cause = json_next(cause);
+		cause = cause ? json_next(cause) : NULL;
 		if (print)
 			printf("    %.*s: %.*s\n", SHOWN(found.bytes), SHOWN(sentence.bytes));
 	}
