@@ -130,9 +130,11 @@ static void judge_answered(player *p, const watch *w, sqlite3 *file)
 	              0, 0);
 
 	for (const noted *one = w->answered; one != NULL; one = one->next) {
+		/* Valid with an error: it was refused, and passed when it was verified again. */
 		int64_t event = judge_ask(p, file,
-		                          "select coalesce((select coalesce(event_id, 0) from "
-		                          "_knocker_delivery where id = ?1), -1)",
+		                          "select coalesce((select iif(event_id is null or "
+		                          "(signature_valid = 1 and signature_error is not null), 0, "
+		                          "event_id) from _knocker_delivery where id = ?1), -1)",
 		                          one->delivery_id, 0);
 
 		missing += event < 0;
