@@ -346,13 +346,25 @@ def scenario(name: str, title: str, covers: str, steps: list[dict[str, Any]]) ->
     )
 
 
+def public_keys() -> None:
+    fixtures = json.loads((ROOT / "providers/magento/fixtures/made.json").read_text(encoding="utf-8"))
+    case(
+        "a forgery under a public key",
+        [None],
+        provider="magento",
+        secrets=[fixtures[0]["secret"]],
+        headers={"x-adobe-commerce-webhook-signature": base64.b64encode(bytes(256)).decode()},
+        body=COMPACT,
+    )
+
+
 def step(one: dict[str, Any]) -> dict[str, Any]:
     causes = [{"cause": cause} for cause in one["causes"]]
     return {"do": "diagnose", "with": one["request"], "gives": causes}
 
 
 def main() -> None:
-    for part in (bodies, secrets, times, headers, urls, others):
+    for part in (bodies, secrets, times, headers, urls, others, public_keys):
         part()
     (ROOT / "core/tests/diagnose/cases.json").write_text(
         json.dumps(CASES, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
