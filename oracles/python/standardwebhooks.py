@@ -1,0 +1,16 @@
+"""Standard Webhooks' reference library. Called by host.py."""
+
+from datetime import datetime, timezone
+
+from standardwebhooks.webhooks import Webhook
+
+
+def verify(request, secret):
+    Webhook(secret).verify(request.body, request.headers)
+    return True
+
+
+def sign(request, secret, now):
+    at = datetime.fromtimestamp(now, timezone.utc)
+    signature = Webhook(secret).sign("msg_2b7c", at, request.body.decode())
+    return {"webhook-id": "msg_2b7c", "webhook-timestamp": str(now), "webhook-signature": signature}
