@@ -25,7 +25,7 @@ TAB = 4
 # A foreign header, and the files that alone may include it.
 FOREIGN = {
     r"sqlite3(ext)?\.h": (r"core/src/(db|extension)[^/]*|core/tests/.*", "call db.h"),
-    r"openssl/.*": (r"core/src/crypto(_public)?\.c|core/tests/(?!conformance).*", "call crypto.h"),
+    r"openssl/.*": (r"core/src/crypto(_public|_certificate)?\.c|core/tests/(?!conformance).*", "call crypto.h"),
     r"(.*/)?cJSON\.h": (r"core/src/json\.c|core/tests/.*|apps/.*/tests/.*", "call json.h"),
     r"curl/.*": (r"apps/.*", "only the command line talks HTTP"),
 }

@@ -59,6 +59,24 @@ size_t crypto_public_sign(const crypto_public *key, digest d, knocker_bytes mess
 size_t crypto_ecdsa_der(const uint8_t numbers[64], uint8_t out[72]);
 bool crypto_ecdsa_numbers(knocker_bytes der, uint8_t out[64]);
 
+/* ---- crypto_certificate.c ---- */
+
+#define CRYPTO_CERTIFICATES_MAX 8
+typedef struct {
+	uint8_t key[CRYPTO_SIGNATURE_MAX + 256]; /* the first one's, as SubjectPublicKeyInfo */
+	size_t key_len;
+	int64_t from_s, until_s; /* when all of them hold */
+} crypto_certificate;
+typedef enum {
+	CERTIFICATE_GOOD,
+	CERTIFICATE_UNREADABLE,
+	CERTIFICATE_NOT_ISSUED, /* one is not the issuer of that before it */
+	CERTIFICATE_OTHER_HOST
+} certificate_verdict;
+/* Certificates in DER, each issued by the next. An absent host is not asked. */
+certificate_verdict crypto_certificate_read(const knocker_bytes *ders, size_t count,
+                                            knocker_bytes host, crypto_certificate *out);
+
 bool crypto_md5(knocker_bytes b, uint8_t out[16]);   /* of a body that is signed by it; no guard */
 bool crypto_equal(knocker_bytes a, knocker_bytes b); /* in constant time for equal lengths */
 void crypto_cleanse(void *memory, size_t size);      /* zeroes what held a secret; NULL is fine */

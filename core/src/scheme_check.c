@@ -141,6 +141,20 @@ static bool check_ed25519(scheme_reading *r, size_t group, scheme_templates sign
 	return matched;
 }
 
+/* Whether the key is one of now: that of a certificate has its time. */
+static bool check_time(scheme_reading *r, const scheme_key *key)
+{
+	if (!key->has_time || (r->now_s >= key->from_s && r->now_s <= key->until_s))
+		return true;
+	if (r->now_s > key->until_s)
+		scheme_refuse(r, REFUSED_STALE, "the certificate expired %lld s ago",
+		              (long long)(r->now_s - key->until_s));
+	else
+		scheme_refuse(r, REFUSED_STALE, "the certificate begins in %lld s only",
+		              (long long)(key->from_s - r->now_s));
+	return false;
+}
+
 /* The candidates under each key of the group, over one message's digest. */
 static bool check_pairs(scheme_reading *r, size_t group, digest d, knocker_bytes hash)
 {
@@ -156,9 +170,10 @@ static bool check_pairs(scheme_reading *r, size_t group, digest d, knocker_bytes
 			                    : 0;
 
 			r->no_memory |= right < 0;
-			if (right == 1)
-				check_matched(r, key);
-			matched |= right == 1;
+			if (right != 1 || !check_time(r, key))
+				continue;
+			check_matched(r, key);
+			matched = true;
 		}
 	}
 	return matched;

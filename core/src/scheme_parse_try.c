@@ -182,10 +182,31 @@ static bool parse_key_fits(const scheme_kind *kind, key_decoding decode)
 	return kind->id == KIND_JWT || decode < DECODE_PEM;
 }
 
+/* `host`: the option that names whose certificate it must be. */
+static int32_t parse_key_host(scheme_parser *p, const json *value, scheme_key_rule *out)
+{
+	knocker_bytes name = {0};
+	int32_t rc = scheme_parse_text(p, value, "key", "host", false, &name);
+	ptrdiff_t option;
+
+	if (rc < 0 || !bytes_given(name))
+		return rc;
+	if (out->decode != DECODE_PEM)
+		return fail(p->error, KNOCKER_INVALID_ARGUMENT,
+		            "scheme: 'key.host' needs 'key.decode' to be 'pem-or-spki-b64'");
+	option = scheme_option_find(p->scheme, name);
+	if (option < 0)
+		return fail(p->error, KNOCKER_INVALID_ARGUMENT,
+		            "scheme: 'key.host' reads an option that is not declared: '%.*s'",
+		            QUOTED(name));
+	out->host = (size_t)option + 1;
+	return 0;
+}
+
 static int32_t parse_key(scheme_parser *p, const json *value, const scheme_kind *kind,
                          scheme_key_rule *out)
 {
-	static const char *const known[] = {"strip", "decode", "derive", NULL};
+	static const char *const known[] = {"strip", "decode", "derive", "host", NULL};
 	static const char *const decodings[] =
 		{"utf8", "hex", "base64", "base64-or-raw", "pem-or-spki-b64", "jwks", NULL};
 	knocker_bytes decode, derive;
@@ -220,7 +241,7 @@ static int32_t parse_key(scheme_parser *p, const json *value, const scheme_kind 
 		            "scheme: 'key.derive' is the unknown word '%.*s'", QUOTED(derive));
 	out->decode = (key_decoding)word;
 	out->derive_sha1 = rc == 0 && bytes_given(derive);
-	return rc;
+	return rc < 0 ? rc : parse_key_host(p, value, out);
 }
 
 /* ---- groups: the scheme's own kind and its `alt`s ---- */

@@ -151,6 +151,7 @@ typedef struct {
 	knocker_bytes strip;
 	key_decoding decode;
 	bool derive_sha1;
+	size_t host; /* 0, or 1 + the number of the option that names a certificate's host */
 } scheme_key_rule;
 
 /* The scheme's own kind, or one of its `alt`s: what a key of it is and which signatures are its. */
@@ -306,6 +307,8 @@ typedef struct {
 	/* Of token and basic: of the secret's text, so that comparing takes one time for any length. */
 	uint8_t hash[32];
 	crypto_public *pair;
+	bool has_time; /* of a certificate: when it holds */
+	int64_t from_s, until_s;
 	/* What a JWK says that it is for: JWT_ALGS is any, and an absent name any. */
 	jwt_alg alg;
 	uint8_t *id;

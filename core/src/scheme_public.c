@@ -175,6 +175,96 @@ static int32_t public_pem_add(const public_place *p, knocker_bytes text)
 	return rc;
 }
 
+/* ---- certificates ---- */
+
+static const char public_certificate_begin[] = "-----BEGIN CERTIFICATE-----";
+static const char public_certificate_end[] = "-----END CERTIFICATE-----";
+
+static bool public_is_certificate(const public_place *p, knocker_bytes text)
+{
+	kind_id kind = public_group(p)->kind->id;
+
+	return (kind == KIND_RSA_PKCS1 || kind == KIND_ECDSA_P256) &&
+	       memmem(text.data, (size_t)text.len, public_certificate_begin,
+	              sizeof public_certificate_begin - 1);
+}
+
+/* The next certificate's DER; `*text` becomes what is behind it. Absent: there is none, or it is
+ * none. */
+static knocker_bytes public_certificate_next(knocker_bytes *text, arena *a, bool *no_memory)
+{
+	const char *begin = memmem(text->data, (size_t)text->len, public_certificate_begin,
+	                           sizeof public_certificate_begin - 1);
+	size_t from = begin ? (size_t)(begin - (const char *)text->data) : 0, to, len = 0;
+	knocker_bytes rest = bytes_part(*text, from, (size_t)text->len);
+	const char *end = begin ? memmem(rest.data, (size_t)rest.len, public_certificate_end,
+	                                 sizeof public_certificate_end - 1)
+	                        : NULL;
+	bool is_private;
+	uint8_t *der;
+	char *bare;
+
+	*text = bytes_of("");
+	if (!end)
+		return (knocker_bytes){0};
+	to = (size_t)(end - (const char *)rest.data) + sizeof public_certificate_end - 1;
+	*text = bytes_part(rest, to, (size_t)rest.len);
+	bare = arena_get(a, to + 1);
+	der = arena_get(a, to + 1);
+	*no_memory |= !bare || !der;
+	if (!bare || !der)
+		return (knocker_bytes){0};
+	to = public_armour_off(bytes_part(rest, 0, to), bare, &is_private);
+	if (!codec_base64((knocker_bytes){bare, (int64_t)to}, der, &len))
+		return (knocker_bytes){0};
+	return (knocker_bytes){der, (int64_t)len};
+}
+
+static int32_t public_certificate_refuse(const public_place *p, certificate_verdict verdict,
+                                         knocker_bytes host)
+{
+	if (verdict == CERTIFICATE_OTHER_HOST)
+		return fail(p->error, KNOCKER_INVALID_ARGUMENT,
+		            "secret %zu is a certificate of another host than '%.*s'", p->secret + 1,
+		            QUOTED(host));
+	return fail(p->error, KNOCKER_INVALID_ARGUMENT, "secret %zu %s", p->secret + 1,
+	            verdict == CERTIFICATE_NOT_ISSUED
+	                ? "has a certificate that did not issue the one before it"
+	                : "has a certificate that cannot be read, or more than 8");
+}
+
+/* The sender's certificate, and behind it those that issued it, each the one before. */
+static int32_t public_certificates_add(const public_place *p, knocker_bytes text)
+{
+	size_t count = 0, option = public_group(p)->key.host;
+	knocker_bytes ders[CRYPTO_CERTIFICATES_MAX + 1], host = {0};
+	crypto_certificate read;
+	certificate_verdict verdict;
+	bool no_memory = false;
+	arena memory = {0};
+	scheme_key *key;
+	int32_t rc;
+
+	if (option > 0)
+		host = scheme_option_text(p->scheme, p->keys, option - 1);
+	while (count <= CRYPTO_CERTIFICATES_MAX && public_is_certificate(p, text))
+		ders[count++] = public_certificate_next(&text, &memory, &no_memory);
+	verdict = crypto_certificate_read(ders, count, host, &read);
+	arena_free(&memory);
+	if (no_memory)
+		return fail_memory(p->error);
+	if (verdict != CERTIFICATE_GOOD)
+		return public_certificate_refuse(p, verdict, host);
+	rc = public_der_add(p, (knocker_bytes){read.key, (int64_t)read.key_len}, false);
+	if (rc < 0)
+		return rc;
+	key = &p->keys->keys[p->keys->key_count - 1];
+	key->has_time = true;
+	key->from_s = read.from_s;
+	key->until_s = read.until_s;
+	return 0;
+}
+
 /* ---- JWK and JWKS ---- */
 
 /* A JWK's number, decoded into `room`; absent when it is none. Its text is never copied: that of
@@ -287,5 +377,6 @@ int32_t scheme_public_add(const scheme *s, scheme_keys *keys, size_t secret, siz
 		return public_refuse_private(&p);
 	if (public_group(&p)->key.decode == DECODE_JWKS && !scheme_public_is_private(text))
 		return public_jwks_add(&p, text);
-	return public_pem_add(&p, text);
+	return public_is_certificate(&p, text) ? public_certificates_add(&p, text)
+	                                       : public_pem_add(&p, text);
 }

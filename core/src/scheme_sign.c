@@ -248,6 +248,23 @@ static int32_t sign_line_end(scheme_reading *r, buffer *b, const scheme_source *
 	return sendable ? 0 : sign_unsendable(r, source, error);
 }
 
+/* The header in which the digest is named, where that is all that it holds. */
+static void sign_algorithm(scheme_reading *r, const scheme_alg *alg, buffer *b)
+{
+	size_t i;
+
+	if (alg->how != ALG_BY_SOURCE || alg->has_fallback || bytes_given(alg->pick) ||
+	    alg->from.list[0].kind != SOURCE_HEADER)
+		return;
+	for (i = 0; i < alg->map_count; i++)
+		if (alg->map[i].digest == alg->fixed) {
+			sign_header(r, b, &alg->from.list[0]);
+			buffer_bytes(b, alg->map[i].name);
+			buffer_text(b, "\n");
+			return;
+		}
+}
+
 /* ---- the whole ---- */
 
 /* The family of which the request already has a header, else the first. */
@@ -293,6 +310,7 @@ static int32_t sign_write(scheme_reading *r, const scheme_key *key, buffer *out,
 	}
 	if (rc < 0)
 		return rc;
+	sign_algorithm(r, &t->groups[key->group].alg, out);
 	sign_header(r, out, where);
 	from = out->len;
 	sign_value(r, t, &t->groups[key->group], candidate, out);

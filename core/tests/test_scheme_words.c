@@ -13,6 +13,11 @@
 	"\"vars\":{\"v\":{\"from\":[\"header:v\"],\"is\":\"" is "\"}},"                        \
 	"\"options\":{\"o\":{\"type\":\"string\"}}}"
 
+#define KEY_HOST(decode, host)                                                                     \
+	"{\"kind\":\"rsa-pkcs1\",\"alg\":\"sha1\",\"key\":{\"decode\":\"" decode "\",\"host\":\"" host \
+	"\"},\"sig\":{\"from\":[\"header:s\"],\"enc\":\"hex\"},\"signed\":[\"b\"],\"extract\":{},"     \
+	"\"options\":{\"o\":{\"type\":\"string\"}}}"
+
 /* The digest's name is a text of the request. */
 #define NAMED(more)                                                                         \
 	"{\"kind\":\"hmac\",\"alg\":{\"from\":[\"header:a\"],\"map\":{\"one\":\"sha1\",\"2\":"  \
@@ -121,6 +126,8 @@ static const struct {
 	{NAMED("\"kv\":\"=\""), "'alg.pick' is missing"},
 	{NAMED("\"pick\":\"a\""), "'alg.items' is missing"},
 	{NAMED("\"pick\":\"a\",\"items\":\",\""), "'alg.kv' is missing"},
+	{KEY_HOST("pem-or-spki-b64", "p"), "'key.host' reads an option that is not declared: 'p'"},
+	{KEY_HOST("jwks", "o"), "'key.host' needs 'key.decode' to be 'pem-or-spki-b64'"},
 	{VAR_IS("option:p"), "an option that is not declared: 'p'"},
 	{VAR_IS("nothing"), "'vars.is' has an unknown source 'nothing'"},
 	{SHOWS("{crc64}"), "unknown placeholder 'crc64'"},
