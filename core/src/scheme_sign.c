@@ -160,10 +160,11 @@ static int32_t sign_candidate(scheme_reading *r, const scheme_try *t, const sche
 
 /* ---- the header's value: word, elements of vars, the signature ---- */
 
+/* All separators are written: a sender's own library may want the blank behind the comma. */
 static void sign_piece(buffer *b, size_t *count, knocker_bytes items, knocker_bytes piece)
 {
 	if ((*count)++ > 0)
-		buffer_add(b, items.data, items.len > 0 ? 1 : 0);
+		buffer_bytes(b, items);
 	buffer_bytes(b, piece);
 }
 
