@@ -48,14 +48,18 @@ int32_t db_commit(db *d, knocker_error *error)
 	return db_run(d, STMT_db_commit, NO_VALUES, NULL, error);
 }
 
-/* Ends what is open. */
+/* Ends what is open. After somebody changed the schema SQLite compiles even a ROLLBACK anew: where
+ * there is no memory for that, pages are given back that were only kept for later. */
 static void db_insist(db *d, enum statement s)
 {
 	int32_t rc = KNOCKER_STORAGE;
 	int tries;
 
-	for (tries = 0; rc < 0 && tries < DB_ROLLBACK_TRIES && db_in_transaction(d); tries++)
+	for (tries = 0; rc < 0 && tries < DB_ROLLBACK_TRIES && db_in_transaction(d); tries++) {
+		if (tries > 0)
+			sqlite3_db_release_memory(d->handle);
 		rc = db_run(d, s, NO_VALUES, NULL, NULL);
+	}
 }
 
 void db_rollback(db *d)

@@ -191,6 +191,13 @@ static bool watch_part_failed(const answer *got)
 	return false;
 }
 
+/* Where memory has run out for good, not even a rollback may be had: that connection has the file
+ * until it is used again. */
+static bool watch_locked_out(const player *p, const answer *got)
+{
+	return got->code == KNOCKER_BUSY && !p->watch->again && p->watch->injected() > 0;
+}
+
 static bool watch_excuses(const player *p, const operation *op, const answer *got)
 {
 	return got->code < 0 ? watch_excusable(p, op, got->code) : watch_part_failed(got);
@@ -200,7 +207,7 @@ static bool watch_excuses(const player *p, const operation *op, const answer *go
 static bool watch_judge_break(player *p, const operation *op, const answer *got, bool hit)
 {
 	watch *w = p->watch;
-	bool excused = hit && watch_excuses(p, op, got);
+	bool excused = (hit && watch_excuses(p, op, got)) || watch_locked_out(p, got);
 
 	if (!excused && !w->derailed)
 		watch_find_break(p);
