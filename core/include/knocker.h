@@ -340,10 +340,10 @@ int32_t knocker_requeue(knocker *k, int64_t event_id, knocker_error *error);
 int32_t knocker_replay_delivery(knocker *k, int64_t delivery_id, knocker_error *error);
 
 /* After a fix: verifies an endpoint's orphans again, as at the time each came; those that pass are
- * events then, or repeats of one. `by` has the endpoint, and provider, secrets and options where not
- * those registered. Oldest first, since `since_s`, above `after_id`, at most `limit` (100; to 1000).
- * `dry_run` 1: writes nothing. Rows: delivery_id, outcome (event, repeat, rejected, redacted,
- * no_body), event_id, signature_error (which stays), error (today's). */
+ * events, or repeats of one. `by` has the endpoint, and provider, secrets and options where not
+ * those registered. Oldest first, since `since_s`, above `after_id`, at most `limit` (100; to
+ * 1000). `dry_run` 1: writes nothing. Rows: delivery_id, outcome (event, repeat, rejected,
+ * redacted, no_body), event_id, signature_error (which stays), error (today's). */
 int32_t knocker_reverify(knocker *k, const knocker_request *by, int64_t since_s, int64_t after_id,
                          int64_t limit, int32_t dry_run, knocker_rows **out, knocker_error *error);
 

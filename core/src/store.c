@@ -104,8 +104,8 @@ static void store_line_leave(store *s, ticket *t)
 	store_line_remove(s, t, before);
 }
 
-/* Nobody's transaction is open on a writer that changes hands, unless there was no memory to roll it
- * back: then it is now. */
+/* Nobody's transaction is open on a writer that changes hands, unless there was no memory to roll
+ * it back: then it is now. */
 static void store_lead(store *s, ticket *t)
 {
 	db_rollback(s->writer);
