@@ -108,7 +108,7 @@ def signature(scheme: dict[str, Any]) -> str:
 def tolerance(scheme: dict[str, Any]) -> str:
     replay = scheme.get("replay")
     if not replay:
-        return "none: the sender signs no time"
+        return "none"
     variable = scheme["vars"][replay["var"]]
     stands = f"{codes(variable['from'])}, {UNITS[variable.get('unit', 's')]}"
     if replay.get("tolerance_s") is None:
