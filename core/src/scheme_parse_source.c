@@ -291,6 +291,7 @@ static const part_word *parse_part_word(knocker_bytes word)
 		{"url~", PART_URL_TRIES, PLACE(IN_SIGNED)},
 		{"form_sorted", PART_FORM_SORTED, PLACE_ANY},
 		{"form_sorted_unique", PART_FORM_SORTED_UNIQUE, PLACE_ANY},
+		{"query_canonical", PART_QUERY_CANONICAL, PLACE_ANY},
 		{"url_form_sorted", PART_URL_FORM_SORTED, PLACE_ANY},
 		{"secret", PART_SECRET, PLACE(IN_SIGNED)},
 		{"delivery_id", PART_DELIVERY_ID, PLACE(IN_DEDUPE)},

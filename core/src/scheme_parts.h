@@ -78,6 +78,7 @@ typedef enum {
 	PART_FORM_SORTED,
 	PART_FORM_SORTED_UNIQUE,
 	PART_URL_FORM_SORTED,
+	PART_QUERY_CANONICAL,
 	PART_JSON_LINES, /* of the source's pieces */
 	PART_SECRET,
 	PART_DELIVERY_ID,
@@ -449,6 +450,7 @@ void scheme_url_spell(scheme_reading *r); /* fills url_tries */
 knocker_bytes scheme_url_path(knocker_bytes url);
 knocker_bytes scheme_form_sorted(scheme_reading *r, bool unique);
 knocker_bytes scheme_url_form_sorted(scheme_reading *r);
+knocker_bytes scheme_query_canonical(scheme_reading *r);
 
 /* scheme_check.c: the kinds */
 struct scheme_kind {

@@ -195,6 +195,8 @@ static knocker_bytes scheme_part_text(scheme_reading *r, const scheme_part *part
 		return scheme_form_sorted(r, true);
 	case PART_URL_FORM_SORTED:
 		return scheme_url_form_sorted(r);
+	case PART_QUERY_CANONICAL:
+		return scheme_query_canonical(r);
 	case PART_JSON_LINES:
 		return scheme_json_lines(r, part, good);
 	case PART_SECRET:

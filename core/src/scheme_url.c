@@ -130,14 +130,15 @@ static void url_normal(buffer *b, knocker_bytes text, const char *more)
 	}
 }
 
-static void url_component(buffer *b, knocker_bytes text)
+/* Escapes all but letters, digits and `marks`. */
+static void url_component(buffer *b, knocker_bytes text, const char *marks)
 {
 	int64_t i;
 
 	for (i = 0; i < text.len; i++) {
 		char c = ((const char *)text.data)[i];
 		bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-		             (c != 0 && bytes_find(bytes_of("-_.!~*'()"), c) >= 0);
+		             (c != 0 && bytes_find(bytes_of(marks), c) >= 0);
 
 		if (plain)
 			buffer_add(b, &c, 1);
@@ -193,9 +194,9 @@ static void url_query_again(scheme_reading *r, buffer *b, knocker_bytes query)
 				continue;
 			pairs[k].done = true;
 			buffer_text(b, written++ ? "&" : "");
-			url_component(b, pairs[k].name);
+			url_component(b, pairs[k].name, "-_.!~*'()");
 			buffer_text(b, "=");
-			url_component(b, pairs[k].value);
+			url_component(b, pairs[k].value, "-_.!~*'()");
 		}
 }
 
@@ -332,5 +333,48 @@ knocker_bytes scheme_url_form_sorted(scheme_reading *r)
 	if (query.len > 0 && form.len > 0)
 		buffer_text(&b, ".");
 	buffer_bytes(&b, form);
+	return url_kept(r, &b);
+}
+
+/* ---- {query_canonical} ---- */
+
+/* The text with all escaped that RFC 3986 does not leave as it is. */
+static knocker_bytes url_escaped(scheme_reading *r, knocker_bytes text)
+{
+	buffer b;
+
+	buffer_init(&b, LIMIT_JSON);
+	url_component(&b, text, "-_.~");
+	return url_kept(r, &b);
+}
+
+/* Pairs of one name are one, their values between commas; a token beside them is not its own hash.
+ */
+knocker_bytes scheme_query_canonical(scheme_reading *r)
+{
+	size_t i, count, kept = 0;
+	url_pair *pairs = url_pairs(r, r->request->query, &count);
+	buffer b;
+
+	for (i = 0; i < count; i++) {
+		if (bytes_is(pairs[i].name, "jwt"))
+			continue;
+		pairs[kept] = pairs[i];
+		pairs[kept].name = url_escaped(r, pairs[i].name);
+		pairs[kept++].value = url_escaped(r, pairs[i].value);
+	}
+	if (kept > 0)
+		qsort(pairs, kept, sizeof *pairs, url_pair_order);
+	buffer_init(&b, LIMIT_JSON);
+	for (i = 0; i < kept; i++) {
+		if (i > 0 && bytes_equal(pairs[i].name, pairs[i - 1].name)) {
+			buffer_text(&b, ",");
+		} else {
+			buffer_text(&b, i > 0 ? "&" : "");
+			buffer_bytes(&b, pairs[i].name);
+			buffer_text(&b, "=");
+		}
+		buffer_bytes(&b, pairs[i].value);
+	}
 	return url_kept(r, &b);
 }

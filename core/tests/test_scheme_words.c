@@ -45,6 +45,14 @@ static const struct {
      "https://a.test/b?From1To2"},
 	{SHOWS("{url_form_sorted}"), "https://a.test/b?d=3", "", "b=2&a=1",
      "https://a.test/b?d=3.a1b2"},
+	{SHOWS("q{query_canonical}"), NULL, "", "", NULL},
+	{SHOWS("{query_canonical}"), NULL, "b=2&a=x+y%20z&c=&jwt=q&b=1&%7E=*", "",
+     "a=x%20y%20z&b=1,2&c=&~=%2A"},
+	/* The canonical request and its hash that an add-on of Atlassian's printed. */
+	{SHOWS("sha256:GET&/addon&{query_canonical}"), NULL,
+     "lic=none&tz=Europe%2FMoscow&cp=%2Fjira&user_key=admin&loc=en-US&user_id=admin&jwt=eyJ.a.b&"
+     "xdm_e=http%3A%2F%2Flocalhost%3A2990&xdm_c=channel-servlet-click-me&xdm_p=1",
+     "", "sha256:3a6ff1b66f60eb275d0e4cb6be4261d5d3b0216b91c58dc6524509227ef346de"},
 	{SHOWS("{json_lines:a,c,b}"), NULL, "", "{\"b\":\"2\",\"a\":\"\\u0031\",\"x\":0}",
      "a\n1\nb\n2\n"},
 	{SHOWS("{json_lines:a,b}"), NULL, "", "{\"b\":null,\"a\":7}", "a\n7\n"},
