@@ -214,6 +214,7 @@ def main() -> None:
     if "--check" in sys.argv[2:]:
         for path in wrong:
             print(f"{path.relative_to(root)} is not what provider_pages.py writes: run ./run format")
+        print(f"docs/providers: {len(made)} pages, {len(wrong)} stale")
         sys.exit(1 if wrong else 0)
     for path in present - made.keys():
         path.unlink()
