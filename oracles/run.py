@@ -272,6 +272,23 @@ def unusual(subject: Subject, sender: str, receiver: str, now: int) -> Iterator[
         yield Check("a body that is not UTF-8", ours_signed(subject, sender, latin, now), latin, receiver, True)
 
 
+def in_body(subject: Subject, host: Host) -> Iterator[Check]:
+    """Where the signature stands in the body the SDK has to sign. The patterns' groups say what is changed."""
+    sender, receiver = secret_pair(subject)
+    headers: Headers = dict(subject.get("headers", {}))
+    for kind, text in subject["bodies"].items():
+        given = request_of(subject, headers, text.encode())
+        body: str = host.ask("sign", subject, request=given, secret=sender, now=int(time.time()))["signed"]
+        yield Check(f"the SDK signs, {kind}", headers, body.encode(), receiver, True)
+        for what, pattern in subject["in_body"].items():
+            match = re.search(pattern, body)
+            assert match, pattern
+            yield Check(f"{what} is changed, {kind}", headers, changed(body, match.start(1)).encode(), receiver, False)
+            cut = body[: match.start(1)] + body[match.end(1) :]
+            yield Check(f"{what} is missing, {kind}", headers, cut.encode(), receiver, False)
+        yield Check(f"another secret, {kind}", headers, body.encode(), secret_pair(subject)[1], False)
+
+
 def checks_of(subject: Subject, host: Host, signs: bool) -> Iterator[Check]:
     sender, receiver = secret_pair(subject)
     for kind, text in subject["bodies"].items():
@@ -281,7 +298,7 @@ def checks_of(subject: Subject, host: Host, signs: bool) -> Iterator[Check]:
         yield Check(f"we sign, {kind}", headers, body, receiver, True)
         if signs:
             given = request_of(subject, dict(subject.get("headers", {})), body)
-            theirs: Headers = host.ask("sign", subject, request=given, secret=sender, now=now)["headers"]
+            theirs: Headers = host.ask("sign", subject, request=given, secret=sender, now=now)["signed"]
             yield Check(f"the SDK signs, {kind}", {**given["headers"], **theirs}, body, receiver, True)
         for check in forged(subject, headers, body, receiver):
             yield check._replace(name=f"{check.name}, {kind}")
@@ -297,7 +314,8 @@ def judge(subject: Subject, host: Host, table: list[dict[str, Any]]) -> Result:
     about = host.ask("about", subject)
     count, deliberate, found = 0, 0, []
     expected = {row["check"]: row for row in table if subject["adapter"] in row["sdks"]}
-    for check in checks_of(subject, host, about["signs"]):
+    checks = in_body(subject, host) if "in_body" in subject else checks_of(subject, host, about["signs"])
+    for check in checks:
         count += 1
         ours, error = ours_verified(subject, check)
         reply = host.ask(
@@ -329,7 +347,7 @@ def page_text(results: list[Result], table: list[dict[str, Any]]) -> str:
     for r in results:
         language = REGISTRY[r.subject["adapter"].split("/")[0]]
         sdk = f"{r.subject['package']} {r.version} ({language})"
-        signs = "both" if r.subject["signs"] else "we"
+        signs = "the SDK" if "in_body" in r.subject else "both" if r.subject["signs"] else "we"
         lines.append(
             f"| {sdk} | {r.subject['provider']} | {signs} | {r.checks} | {len(r.found)} | {r.deliberate or ''} |"
         )

@@ -35,9 +35,10 @@ const calls = {
 			return { accepted: false, reason: String(error?.message ?? error).split("\n")[0] };
 		}
 	},
+	// Headers, or the whole body where the signature stands in it.
 	sign: async (question) => {
 		const adapter = await adapterOf(question.adapter);
-		return { headers: await adapter.sign(requestOf(question.request), question.secret, question.now) };
+		return { signed: await adapter.sign(requestOf(question.request), question.secret, question.now) };
 	},
 };
 

@@ -32,7 +32,8 @@ def verify(adapter, question):
 
 
 def sign(adapter, question):
-    return {"headers": adapter.sign(request_of(question["request"]), question["secret"], question["now"])}
+    """Headers, or the whole body where the signature stands in it."""
+    return {"signed": adapter.sign(request_of(question["request"]), question["secret"], question["now"])}
 
 
 def main():
