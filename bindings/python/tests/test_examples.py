@@ -12,10 +12,29 @@ from conftest import stripe_request
 
 import knocker
 
-CURATED = set(
-    "stripe github shopify slack postmark resend paddle lemon-squeezy standard-webhooks"
-    " clerk twilio sendgrid linear meta discord zendesk intercom hubspot token-header"
-    " bearer-token basic-auth".split()
+CURATED = {
+    "stripe",
+    "github",
+    "shopify",
+    "slack",
+    "postmark",
+    "resend",
+    "paddle",
+    "lemon-squeezy",
+    "standard-webhooks",
+    "clerk",
+    "twilio",
+    "sendgrid",
+    "linear",
+    "meta",
+    "discord",
+    "zendesk",
+    "intercom",
+    "hubspot",
+    "token-header",
+    "bearer-token",
+    "basic-auth",
+}
 )
 
 FIELDS = {
