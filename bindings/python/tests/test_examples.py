@@ -35,7 +35,6 @@ CURATED = {
     "bearer-token",
     "basic-auth",
 }
-)
 
 FIELDS = {
     knocker.IngestResult: "delivery_id event_id duplicate status_code",
