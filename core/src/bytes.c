@@ -129,6 +129,7 @@ static bool buffer_grow(buffer *b, size_t len)
 	char *grown;
 
 	if (b->failed || len > b->max - b->len) {
+		b->full |= !b->failed;
 		b->failed = true;
 		return false;
 	}

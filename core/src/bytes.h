@@ -34,7 +34,7 @@ void arena_free(arena *a);
 typedef struct {
 	char *data;
 	size_t len, cap, max;
-	bool failed;
+	bool failed, full; /* full: at `max`, and not for want of memory */
 } buffer;
 void buffer_init(buffer *b, size_t max);
 /* About so much is to come: it grows at once. */

@@ -7,16 +7,24 @@
 static const char diagnose_take_raw[] =
 	"the body was parsed and written anew before it was checked: give the raw bytes as received";
 
+/* Whether the buffer failed: at its bound, or for want of memory. */
+static bool diagnose_body_failed(diagnosis *d, const buffer *body)
+{
+	d->stopped |= body->full;
+	if (body->failed && !body->full)
+		d->rc = fail_memory(d->error);
+	return body->failed;
+}
+
 /* The body that stands in the buffer. */
 static bool diagnose_body_try(diagnosis *d, const buffer *body, const char *cause,
                               const char *sentence)
 {
 	scheme_request changed = d->request;
 
-	d->stopped |= body->failed;
 	changed.body = buffer_view(body);
-	if (body->failed || !bytes_given(changed.body) || bytes_equal(changed.body, d->request.body) ||
-	    !diagnose_fits(d, d->keys, &changed))
+	if (diagnose_body_failed(d, body) || !bytes_given(changed.body) ||
+	    bytes_equal(changed.body, d->request.body) || !diagnose_fits(d, d->keys, &changed))
 		return false;
 	diagnose_found(d, d->keys, &changed, cause, sentence);
 	return true;
@@ -203,6 +211,7 @@ static bool diagnose_style_try(diagnosis *d, const diagnose_style *style)
 			fits = diagnose_body_try(d, &b, "body_reserialised", diagnose_take_raw);
 		}
 	}
+	diagnose_body_failed(d, &b);
 	buffer_free(&b);
 	return fits;
 }

@@ -143,7 +143,7 @@ static int32_t request_pairs_write(const scheme *s, const scheme_keys *keys, req
 	buffer_text(out, "}");
 	if (!out->failed)
 		return 0;
-	if (out->len + 4096 < out->max)
+	if (!out->full)
 		return fail_memory(error);
 	return fail(error, KNOCKER_INVALID_ARGUMENT, "%s are over the limit of %zu bytes",
 	            headers ? "headers" : "query members", out->max);
