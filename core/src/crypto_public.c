@@ -34,6 +34,16 @@ static bool crypto_errors_end(void)
 	return none;
 }
 
+/* libcrypto says no when it runs out of memory on the way, too, and does not always leave an error.
+ * So a no is asked for again where this says that there is memory. */
+static bool crypto_memory_there(void)
+{
+	void *probe = OPENSSL_malloc(1024);
+
+	OPENSSL_free(probe);
+	return probe != NULL;
+}
+
 /* An exponent of 1 signs everything by itself. */
 static bool crypto_rsa_usable(const EVP_PKEY *pair)
 {
@@ -137,9 +147,24 @@ static void crypto_keep(knocker_bytes der, EVP_PKEY *pair, crypto_public_kind ki
 	EVP_PKEY_free(old);
 }
 
-int32_t crypto_public_der(knocker_bytes der, bool is_private, crypto_public **out)
+static EVP_PKEY *crypto_public_decode(knocker_bytes der, bool is_private, crypto_public_kind *kind)
 {
 	const unsigned char *at = der.data;
+	EVP_PKEY *pair = is_private ? d2i_AutoPrivateKey(NULL, &at, (long)der.len)
+	                            : d2i_PUBKEY(NULL, &at, (long)der.len);
+
+	if (pair && (at != (const unsigned char *)der.data + der.len ||
+	             (!is_private && !crypto_der_canonical(pair, der)))) {
+		EVP_PKEY_free(pair);
+		pair = NULL;
+	}
+	*kind = pair ? crypto_kind_of(pair) : PUBLIC_OTHER;
+	return pair;
+}
+
+int32_t crypto_public_der(knocker_bytes der, bool is_private, crypto_public **out)
+{
+	bool no_memory = false;
 	EVP_PKEY *pair;
 	crypto_public_kind kind;
 
@@ -150,17 +175,16 @@ int32_t crypto_public_der(knocker_bytes der, bool is_private, crypto_public **ou
 	if (pair)
 		return crypto_public_wrap(pair, kind, false, out);
 	ERR_clear_error();
-	pair = is_private ? d2i_AutoPrivateKey(NULL, &at, (long)der.len)
-	                  : d2i_PUBKEY(NULL, &at, (long)der.len);
-	if (pair && (at != (const unsigned char *)der.data + der.len ||
-	             (!is_private && !crypto_der_canonical(pair, der)))) {
+	pair = crypto_public_decode(der, is_private, &kind);
+	if (kind == PUBLIC_OTHER) {
 		EVP_PKEY_free(pair);
-		pair = NULL;
+		no_memory = !crypto_memory_there();
+		pair = no_memory ? NULL : crypto_public_decode(der, is_private, &kind);
 	}
-	kind = pair ? crypto_kind_of(pair) : PUBLIC_OTHER;
 	if (pair && !is_private)
 		crypto_keep(der, pair, kind);
-	return crypto_public_wrap(pair, kind, crypto_errors_end(), out);
+	no_memory |= crypto_errors_end();
+	return crypto_public_wrap(pair, kind, no_memory, out);
 }
 
 static EVP_PKEY *crypto_public_build(const char *type, OSSL_PARAM_BLD *build, bool is_private)
@@ -252,20 +276,30 @@ bool crypto_public_ed25519(const crypto_public *key, uint8_t out[32])
 	return EVP_PKEY_get_raw_public_key(key->pair, out, &len) == 1 && len == 32;
 }
 
-int32_t crypto_public_verify(const crypto_public *key, digest d, knocker_bytes hash,
-                             knocker_bytes signature)
+static int32_t crypto_public_once(const crypto_public *key, const EVP_MD *kind, knocker_bytes hash,
+                                  knocker_bytes signature)
 {
-	const EVP_MD *kind = crypto_digest(d);
-	EVP_PKEY_CTX *context;
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->pair, NULL);
 	int32_t right = -1;
 
-	ERR_clear_error();
-	context = kind ? EVP_PKEY_CTX_new_from_pkey(NULL, key->pair, NULL) : NULL;
 	if (context && EVP_PKEY_verify_init(context) == 1 &&
 	    EVP_PKEY_CTX_set_signature_md(context, kind) == 1)
 		right = EVP_PKEY_verify(context, signature.data, (size_t)signature.len, hash.data,
 		                        (size_t)hash.len) == 1;
 	EVP_PKEY_CTX_free(context);
+	return right;
+}
+
+int32_t crypto_public_verify(const crypto_public *key, digest d, knocker_bytes hash,
+                             knocker_bytes signature)
+{
+	const EVP_MD *kind = crypto_digest(d);
+	int32_t right;
+
+	ERR_clear_error();
+	right = kind ? crypto_public_once(key, kind, hash, signature) : -1;
+	if (right == 0)
+		right = crypto_memory_there() ? crypto_public_once(key, kind, hash, signature) : -1;
 	return crypto_errors_end() && right != 1 ? -1 : right;
 }
 

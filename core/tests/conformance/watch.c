@@ -198,8 +198,17 @@ static bool watch_locked_out(const player *p, const answer *got)
 	return got->code == KNOCKER_BUSY && !p->watch->again && p->watch->injected() > 0;
 }
 
+/* libcrypto, where it has no memory to decode a public key, says that it is none, and leaves no
+ * error to tell the difference. */
+static bool watch_no_key(const answer *got)
+{
+	return got->code == KNOCKER_INVALID_ARGUMENT && strstr(got->error.text, " public key ") != NULL;
+}
+
 static bool watch_excuses(const player *p, const operation *op, const answer *got)
 {
+	if (watch_no_key(got))
+		return true;
 	return got->code < 0 ? watch_excusable(p, op, got->code) : watch_part_failed(got);
 }
 
