@@ -156,54 +156,48 @@ int32_t knocker_receive_many(knocker *k, const knocker_request *const *requests,
 
 /* ---- pure ---- */
 
-static int32_t api_pure(const knocker_request *request, int64_t now_ms, bool sign,
-                        knocker_rows **out, knocker_error *error)
+/* `now_ms` 0 becomes the system's clock. */
+static int32_t api_pure_begin(const knocker_request *request, int64_t *now_ms, knocker_request *q,
+                              knocker_rows **out, knocker_error *error)
 {
-	knocker_request q;
 	int32_t rc;
 
 	if (!out)
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
 	*out = NULL;
-	rc = handle_request(request, &q, error);
+	rc = handle_request(request, q, error);
 	if (rc == 0)
-		rc = inbox_range_check("now_ms", now_ms, 0, INT64_MAX / 4, error);
-	if (rc < 0)
-		return rc;
-	now_ms = now_ms ? now_ms : clock_wall_ms();
-	rc = sign ? receipt_sign(&q, now_ms, out, error) : receipt_verify(&q, now_ms, out, error);
-	return rows_or_none(rc, out);
+		rc = inbox_range_check("now_ms", *now_ms, 0, INT64_MAX / 4, error);
+	*now_ms = *now_ms ? *now_ms : clock_wall_ms();
+	return rc;
 }
 
 int32_t knocker_verify(const knocker_request *request, int64_t now_ms, knocker_rows **out,
                        knocker_error *error)
 {
-	return api_pure(request, now_ms, false, out, error);
+	knocker_request q;
+	int32_t rc = api_pure_begin(request, &now_ms, &q, out, error);
+
+	return rc < 0 ? rc : rows_or_none(receipt_verify(&q, now_ms, out, error), out);
 }
 
 int32_t knocker_sign(const knocker_request *request, int64_t now_ms, knocker_rows **out,
                      knocker_error *error)
 {
-	return api_pure(request, now_ms, true, out, error);
+	knocker_request q;
+	int32_t rc = api_pure_begin(request, &now_ms, &q, out, error);
+
+	return rc < 0 ? rc : rows_or_none(receipt_sign(&q, now_ms, out, error), out);
 }
 
 int32_t knocker_diagnose(const knocker_request *request, knocker_bytes others_json, int64_t now_ms,
                          knocker_rows **out, knocker_error *error)
 {
 	knocker_request q;
-	diagnose_place place = {.others_json = handle_bytes(others_json)};
-	int32_t rc;
+	int32_t rc = api_pure_begin(request, &now_ms, &q, out, error);
+	diagnose_place place = {.others_json = handle_bytes(others_json), .now_ms = now_ms};
 
-	if (!out)
-		return fail(error, KNOCKER_INVALID_ARGUMENT, "out is NULL");
-	*out = NULL;
-	rc = handle_request(request, &q, error);
-	if (rc == 0)
-		rc = inbox_range_check("now_ms", now_ms, 0, INT64_MAX / 4, error);
-	if (rc < 0)
-		return rc;
-	place.now_ms = now_ms ? now_ms : clock_wall_ms();
-	return diagnose_request(&place, &q, out, error);
+	return rc < 0 ? rc : diagnose_request(&place, &q, out, error);
 }
 
 int32_t knocker_diagnose_delivery(knocker *k, int64_t delivery_id, const knocker_request *request,

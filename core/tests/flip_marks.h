@@ -1,11 +1,13 @@
 /* What a request says, by the grammar of its scheme: which signatures it brings, decoded, and which
- * texts may have been signed. Two requests are compared by it. Knows nothing of right or wrong. */
+ * texts may have been signed. Two requests are compared by it, and two public keys by their
+ * numbers. Knows nothing of right or wrong. */
 #ifndef KNOCKER_FLIP_MARKS_H
 #define KNOCKER_FLIP_MARKS_H
 
 #include <string.h>
 
 #include "check.h"
+#include "json.h"
 #include "scheme_parts.h"
 
 #define FLIP_MARKS_MAX 64
@@ -198,6 +200,59 @@ static void flip_read(const scheme *s, const scheme_keys *keys, const scheme_req
 			flip_try(&r, &s->tries[i], candidates, texts);
 	}
 	arena_free(&memory);
+}
+
+/* ---- public keys ---- */
+
+/* The numbers of a public key's text: the members of a JWK that are numbers, else what the base64
+ * from `from` to `to` says. */
+static void flip_public_numbers(knocker_bytes text, size_t from, size_t to, buffer *out)
+{
+	static const char *const members[] = {"n", "e", "x", "y"};
+	const char *at = text.data;
+	uint8_t bytes[4096];
+	size_t len = 0, i;
+	json *tree = NULL;
+	buffer bare;
+
+	buffer_init(&bare, sizeof bytes);
+	if (json_parse("key", text, &tree, NULL) == 0) {
+		const json *keys = json_member(tree, "keys");
+		const json *key = keys ? json_first(keys) : tree;
+
+		for (i = 0; i < sizeof members / sizeof *members; i++)
+			buffer_json(out, json_text(json_member(key, members[i])));
+	} else {
+		for (i = from; i < to; i++)
+			if (!strchr(" \t\r\n\v\f", at[i]))
+				buffer_add(&bare, at + i, 1);
+		if (codec_base64_lenient(buffer_view(&bare), bytes, &len))
+			buffer_add(out, bytes, len);
+	}
+	buffer_free(&bare);
+	json_free(tree);
+}
+
+/* Under another number no signature is valid: what is still valid was armour, a spare bit of
+ * base64, or a member that nobody reads. One bit moves nothing, so that `one`, as it was written,
+ * says where the armour of both ends. */
+static bool flip_public_same(knocker_bytes one, knocker_bytes other)
+{
+	const char *begin = memchr(one.data, '\n', (size_t)one.len);
+	size_t from = begin ? (size_t)(begin - (const char *)one.data) + 1 : 0;
+	const char *end = begin ? memmem(begin, (size_t)one.len - from, "-----END", 8) : NULL;
+	size_t to = end ? (size_t)(end - (const char *)one.data) : (size_t)one.len;
+	buffer a, b;
+	bool same;
+
+	buffer_init(&a, LIMIT_JSON);
+	buffer_init(&b, LIMIT_JSON);
+	flip_public_numbers(one, from, to, &a);
+	flip_public_numbers(other, from, to, &b);
+	same = a.len > 0 && bytes_equal(buffer_view(&a), buffer_view(&b));
+	buffer_free(&a);
+	buffer_free(&b);
+	return same;
 }
 
 #endif
