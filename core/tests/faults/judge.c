@@ -206,22 +206,47 @@ static const char *judge_read(player *p, const char *path, size_t *len)
 	return text;
 }
 
+/* Not by its place in the play's list: a step that is played again puts its secrets there anew. */
+static uint64_t judge_hash(const noted_secret *s)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < s->len; i++)
+		hash = (hash ^ (uint8_t)s->data[i]) * 0x100000001b3u;
+	return hash;
+}
+
+static bool judge_knows(const judge_known *known, uint64_t hash)
+{
+	int at = 0;
+
+	while (at < known->secret_count && known->secrets[at] != hash)
+		at++;
+	return at < known->secret_count;
+}
+
+static void judge_secret_found(player *p, const noted_secret *s, judge_known *known)
+{
+	uint64_t hash = judge_hash(s);
+
+	if (judge_knows(known, hash))
+		return;
+	if (!known->learn)
+		watch_find(p, "a secret stands in the file");
+	else if (known->secret_count == JUDGE_SECRETS)
+		watch_find(p, "more than %d secrets stand in the file", JUDGE_SECRETS);
+	else
+		known->secrets[known->secret_count++] = hash;
+}
+
 static void judge_secrets_in(player *p, const watch *w, const char *ending, judge_known *known)
 {
 	size_t len;
 	const char *text = judge_read(p, arena_print(p->a, "%s%s", p->path, ending), &len);
-	int at = 0;
 
-	for (const noted_secret *s = w->secrets; s != NULL; s = s->next)
-		at++;
-	for (const noted_secret *s = w->secrets; s != NULL; s = s->next) {
-		at--;
-		if (at >= JUDGE_SECRETS || text == NULL || memmem(text, len, s->data, s->len) == NULL)
-			continue;
-		if (known->learn)
-			known->secrets[at] = true;
-		else if (!known->secrets[at])
-			watch_find(p, "a secret stands in the file");
+	for (const noted_secret *s = w->secrets; text != NULL && s != NULL; s = s->next) {
+		if (memmem(text, len, s->data, s->len) != NULL)
+			judge_secret_found(p, s, known);
 	}
 }
 

@@ -12,9 +12,9 @@ enum { JUDGE_SECRETS = 64 };
 /* What is in the file after a play without failures, too. */
 typedef struct {
 	bool learn;
-	/* A secret in the body of a valid request, which is the application's. By its place in the
-	 * play's list, oldest first. */
-	bool secrets[JUDGE_SECRETS];
+	/* Secrets in the body of a valid request, which are the application's: what each hashes to. */
+	uint64_t secrets[JUDGE_SECRETS];
+	int secret_count;
 	bool unverified; /* the scenario itself ingests for a provider what was not checked */
 } judge_known;
 
