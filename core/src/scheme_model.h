@@ -15,6 +15,7 @@
 #define SCHEME_OPTIONS_MAX 16
 #define SCHEME_FAMILIES_MAX 4
 #define SCHEME_GROUPS_MAX 4  /* the scheme's own kind and its `alt`s */
+#define SCHEME_LISTED_MAX 64 /* names of a list of headers */
 #define SCHEME_CLAIMS_MAX 24 /* claims that a scheme reads */
 #define SCHEME_KEYS_MAX 64   /* two for each secret; a set of public keys may hold several */
 
@@ -72,8 +73,10 @@ typedef enum {
 	PART_FORM_SORTED,
 	PART_FORM_SORTED_UNIQUE,
 	PART_URL_FORM_SORTED,
+	PART_URI_ESCAPED,
 	PART_QUERY_CANONICAL,
 	PART_JSON_LINES, /* of the source's pieces */
+	PART_HEADER_LIST,
 	PART_SECRET,
 	PART_DELIVERY_ID,
 	PART_EVENT_ID,
@@ -188,6 +191,14 @@ typedef struct {
 	size_t member_count;
 } scheme_dedupe;
 
+/* A list of headers' names that the request brings: `from` is absent where the scheme has none. */
+typedef struct {
+	scheme_sources from;
+	knocker_bytes items, kv, join; /* kv absent: the values alone */
+	const knocker_bytes *require;  /* names in lower case that the list must have */
+	size_t require_count;
+} scheme_header_list;
+
 /* A claim, and what it must be: one of `texts`; `is_hash`: the SHA-256 of the only one in hex. */
 typedef struct {
 	size_t slot;
@@ -212,6 +223,7 @@ typedef struct {
 	scheme_group groups[SCHEME_GROUPS_MAX];
 	scheme_var vars[SCHEME_VARS_MAX];
 	scheme_templates sign;
+	scheme_header_list header_list;
 	scheme_jwt jwt;
 	const scheme_when_query *when;
 	size_t when_count;

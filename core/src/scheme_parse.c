@@ -324,10 +324,11 @@ static void parse_credential(scheme *s)
 
 int32_t scheme_parse(scheme_parser *p)
 {
-	static const char *const known[] = {"extends", "families",   "kind",    "alg",     "key",
-	                                    "alt",     "sig",        "base",    "vars",    "signed",
-	                                    "jwt",     "when_query", "replay",  "extract", "handshake",
-	                                    "accept",  "reject",     "options", NULL};
+	static const char *const known[] = {"extends", "families", "kind",        "alg",
+	                                    "key",     "alt",      "sig",         "base",
+	                                    "vars",    "signed",   "jwt",         "when_query",
+	                                    "replay",  "extract",  "handshake",   "accept",
+	                                    "reject",  "options",  "header_list", NULL};
 	size_t i;
 	int32_t rc = 0;
 

@@ -58,6 +58,7 @@ int32_t scheme_parse_templates(scheme_parser *p, const json *value, const char *
 /* "sha256hex(TEMPLATE)"; false: it is none. */
 bool scheme_parse_hashed(knocker_bytes text, knocker_bytes *template_text);
 int32_t scheme_parse_jwt(scheme_parser *p, scheme_try *t);
+int32_t scheme_parse_header_list(scheme_parser *p, scheme_header_list *out);
 int32_t scheme_parse_extract(scheme_parser *p, const json *extract, scheme_try *t);
 int32_t scheme_parse_handshakes(scheme_parser *p, const json *list);
 int32_t scheme_parse_answer(scheme_parser *p, const json *value, const char *what,

@@ -293,6 +293,8 @@ static const part_word *parse_part_word(knocker_bytes word)
 		{"form_sorted_unique", PART_FORM_SORTED_UNIQUE, PLACE_ANY},
 		{"query_canonical", PART_QUERY_CANONICAL, PLACE_ANY},
 		{"url_form_sorted", PART_URL_FORM_SORTED, PLACE_ANY},
+		{"uri_escaped", PART_URI_ESCAPED, PLACE_ANY},
+		{"header_list", PART_HEADER_LIST, PLACE_ANY},
 		{"secret", PART_SECRET, PLACE(IN_SIGNED)},
 		{"delivery_id", PART_DELIVERY_ID, PLACE(IN_DEDUPE)},
 		{"event_id", PART_EVENT_ID, PLACE(IN_DEDUPE)},
@@ -347,7 +349,8 @@ static int32_t parse_json_lines(scheme_parser *p, const char *what, knocker_byte
 static bool parse_needs_url(part_kind kind)
 {
 	return kind == PART_URL || kind == PART_URL_NOQUERY || kind == PART_URL_UNESCAPED ||
-	       kind == PART_URL_PATH || kind == PART_URL_FORM_SORTED || kind == PART_URL_TRIES;
+	       kind == PART_URL_PATH || kind == PART_URL_FORM_SORTED || kind == PART_URI_ESCAPED ||
+	       kind == PART_URL_TRIES;
 }
 
 static int32_t parse_placeholder(scheme_parser *p, const char *what, knocker_bytes word,
@@ -364,6 +367,8 @@ static int32_t parse_placeholder(scheme_parser *p, const char *what, knocker_byt
 		part->kind = known->kind;
 		if (parse_needs_url(known->kind) && p->scheme->option_url < 0)
 			return parse_wrong(p, what, "needs an option 'url' for", word);
+		if (known->kind == PART_HEADER_LIST && p->current->header_list.from.count == 0)
+			return parse_wrong(p, what, "needs a member 'header_list' for", word);
 		return 0;
 	}
 	for (i = 0; p->current && i < p->scheme->var_count; i++)

@@ -442,6 +442,8 @@ static int32_t parse_try(scheme_parser *p, scheme_try *t)
 	if (rc == 0)
 		rc = parse_vars(p, t);
 	if (rc == 0)
+		rc = scheme_parse_header_list(p, &t->header_list);
+	if (rc == 0)
 		rc = parse_signed(p, t);
 	if (rc == 0 && p->scheme->kind->id == KIND_JWT)
 		rc = scheme_parse_jwt(p, t);

@@ -81,6 +81,7 @@ void scheme_reading_begin(scheme_reading *r, const scheme *s, const scheme_keys 
 void scheme_refuse(scheme_reading *r, refusal rank, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 const char *scheme_shown(scheme_reading *r, knocker_bytes text); /* for messages: cut, printable */
+void scheme_headers_read(scheme_reading *r);                     /* fills headers */
 knocker_bytes scheme_name_text(scheme_reading *r, scheme_name name);
 knocker_bytes scheme_header_name(scheme_reading *r, scheme_name name); /* the same in lower case */
 scheme_text scheme_source_read(scheme_reading *r, const scheme_source *source);
@@ -122,6 +123,14 @@ knocker_bytes scheme_url_path(knocker_bytes url);
 knocker_bytes scheme_form_sorted(scheme_reading *r, bool unique);
 knocker_bytes scheme_url_form_sorted(scheme_reading *r);
 knocker_bytes scheme_query_canonical(scheme_reading *r);
+knocker_bytes scheme_uri_escaped(scheme_reading *r);
+
+/* scheme_header_list.c */
+/* What the listed headers say; `*good` false: refused. */
+knocker_bytes scheme_header_list_text(scheme_reading *r, bool *good);
+/* Before a request is signed, whose vars are known: the list, and the headers that are sent, are
+ * put where they are read. `*list` is absent where none is signed. */
+int32_t scheme_header_list_make(scheme_reading *r, knocker_bytes *list, knocker_error *error);
 
 /* scheme_check.c: the kinds */
 struct scheme_kind {

@@ -187,7 +187,7 @@ static void sign_elements(scheme_reading *r, const scheme_try *t, buffer *b, siz
 }
 
 static void sign_value(scheme_reading *r, const scheme_try *t, const scheme_group *group,
-                       knocker_bytes candidate, buffer *b)
+                       knocker_bytes list, knocker_bytes candidate, buffer *b)
 {
 	const scheme_signature *rules = &r->scheme->signature;
 	size_t count = 0;
@@ -197,6 +197,11 @@ static void sign_value(scheme_reading *r, const scheme_try *t, const scheme_grou
 		buffer_text(b, " ");
 	}
 	sign_elements(r, t, b, &count);
+	if (bytes_given(list) && t->header_list.from.list[0].kind == SOURCE_SIG) {
+		sign_piece(b, &count, rules->items, scheme_name_text(r, t->header_list.from.list[0].name));
+		buffer_bytes(b, rules->kv);
+		buffer_bytes(b, list);
+	}
 	if (bytes_given(rules->kv) && group->pick_count > 0) {
 		sign_piece(b, &count, rules->items, scheme_name_text(r, group->pick[0]));
 		buffer_bytes(b, rules->kv);
@@ -266,6 +271,16 @@ static void sign_algorithm(scheme_reading *r, const scheme_alg *alg, buffer *b)
 		}
 }
 
+/* The header in which other headers are listed. */
+static void sign_list(scheme_reading *r, const scheme_try *t, knocker_bytes list, buffer *b)
+{
+	if (!bytes_given(list) || t->header_list.from.list[0].kind != SOURCE_HEADER)
+		return;
+	sign_header(r, b, &t->header_list.from.list[0]);
+	buffer_bytes(b, list);
+	buffer_text(b, "\n");
+}
+
 /* ---- the whole ---- */
 
 /* The family of which the request already has a header, else the first. */
@@ -287,7 +302,7 @@ static int32_t sign_write(scheme_reading *r, const scheme_key *key, buffer *out,
 {
 	const scheme_try *t = r->current = sign_family(r);
 	const scheme_source *where = &t->from.list[0];
-	knocker_bytes candidate = {0};
+	knocker_bytes candidate = {0}, list = {0};
 	int32_t rc = 0;
 	size_t i, from;
 
@@ -295,6 +310,8 @@ static int32_t sign_write(scheme_reading *r, const scheme_key *key, buffer *out,
 		return sign_refuse(error, "its signature stands elsewhere");
 	for (i = 0; rc == 0 && i < r->scheme->var_count; i++)
 		rc = sign_var(r, &t->vars[i], &r->vars[i], error);
+	if (rc == 0)
+		rc = scheme_header_list_make(r, &list, error);
 	if (rc == 0)
 		rc = sign_candidate(r, t, key, &candidate, error);
 	if (rc == 0 && !sign_sendable(candidate))
@@ -312,9 +329,10 @@ static int32_t sign_write(scheme_reading *r, const scheme_key *key, buffer *out,
 	if (rc < 0)
 		return rc;
 	sign_algorithm(r, &t->groups[key->group].alg, out);
+	sign_list(r, t, list, out);
 	sign_header(r, out, where);
 	from = out->len;
-	sign_value(r, t, &t->groups[key->group], candidate, out);
+	sign_value(r, t, &t->groups[key->group], list, candidate, out);
 	return sign_line_end(r, out, where, from, error);
 }
 

@@ -103,7 +103,7 @@ knocker_bytes scheme_header_name(scheme_reading *r, scheme_name name)
 	return lower;
 }
 
-static void scheme_headers_read(scheme_reading *r)
+void scheme_headers_read(scheme_reading *r)
 {
 	size_t i, at = 0, count = r->scheme->header_count;
 	knocker_bytes names[SCHEME_HEADERS_MAX], name, value;

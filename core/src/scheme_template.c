@@ -161,6 +161,31 @@ static knocker_bytes scheme_json_lines(scheme_reading *r, const scheme_part *par
 	return scheme_join(r, parts, count);
 }
 
+/* The spellings of the URL and the form. */
+static knocker_bytes scheme_part_url(scheme_reading *r, part_kind kind)
+{
+	switch (kind) {
+	case PART_URL_NOQUERY:
+		return scheme_url_noquery(scheme_url(r));
+	case PART_URL_PATH:
+		return scheme_url_path(scheme_url(r));
+	case PART_URL_UNESCAPED:
+		return scheme_url_unescaped(r, scheme_url(r));
+	case PART_FORM_SORTED:
+		return scheme_form_sorted(r, false);
+	case PART_FORM_SORTED_UNIQUE:
+		return scheme_form_sorted(r, true);
+	case PART_URL_FORM_SORTED:
+		return scheme_url_form_sorted(r);
+	case PART_QUERY_CANONICAL:
+		return scheme_query_canonical(r);
+	case PART_URI_ESCAPED:
+		return scheme_uri_escaped(r);
+	default:
+		return scheme_url(r);
+	}
+}
+
 static knocker_bytes scheme_part_text(scheme_reading *r, const scheme_part *part, bool is_signed,
                                       const scheme_key *key, size_t attempt, bool *good)
 {
@@ -180,23 +205,19 @@ static knocker_bytes scheme_part_text(scheme_reading *r, const scheme_part *part
 	case PART_METHOD:
 		return scheme_method(r);
 	case PART_URL:
-		return scheme_url(r);
 	case PART_URL_NOQUERY:
-		return scheme_url_noquery(scheme_url(r));
 	case PART_URL_PATH:
-		return scheme_url_path(scheme_url(r));
 	case PART_URL_UNESCAPED:
-		return scheme_url_unescaped(r, scheme_url(r));
+	case PART_FORM_SORTED:
+	case PART_FORM_SORTED_UNIQUE:
+	case PART_URL_FORM_SORTED:
+	case PART_QUERY_CANONICAL:
+	case PART_URI_ESCAPED:
+		return scheme_part_url(r, part->kind);
 	case PART_URL_TRIES:
 		return attempt < r->url_try_count ? r->url_tries[attempt] : text;
-	case PART_FORM_SORTED:
-		return scheme_form_sorted(r, false);
-	case PART_FORM_SORTED_UNIQUE:
-		return scheme_form_sorted(r, true);
-	case PART_URL_FORM_SORTED:
-		return scheme_url_form_sorted(r);
-	case PART_QUERY_CANONICAL:
-		return scheme_query_canonical(r);
+	case PART_HEADER_LIST:
+		return scheme_header_list_text(r, good);
 	case PART_JSON_LINES:
 		return scheme_json_lines(r, part, good);
 	case PART_SECRET:

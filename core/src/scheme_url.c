@@ -336,6 +336,27 @@ knocker_bytes scheme_url_form_sorted(scheme_reading *r)
 	return url_kept(r, &b);
 }
 
+/* ---- {uri_escaped} ---- */
+
+/* A query is escaped twice: once as one text, and once more with the path. What stands behind a
+ * second "?" is nobody's. */
+knocker_bytes scheme_uri_escaped(scheme_reading *r)
+{
+	static const char plain[] = "-_.!~*'()", whole[] = "-_.!~*'();/?:@&=+$,#";
+	knocker_bytes url = scheme_url(r), path = scheme_url_path(url), query, escaped;
+	int64_t mark = bytes_find(url, '?');
+	buffer b;
+
+	buffer_init(&b, LIMIT_JSON);
+	query = mark < 0 ? bytes_of("") : bytes_part(url, (size_t)mark + 1, (size_t)url.len);
+	url_component(&b, scheme_url_noquery(query), plain);
+	escaped = url_kept(r, &b);
+	url_component(&b, path, whole);
+	buffer_text(&b, escaped.len > 0 ? "?" : "");
+	url_component(&b, escaped, whole);
+	return url_kept(r, &b);
+}
+
 /* ---- {query_canonical} ---- */
 
 /* The text with all escaped that RFC 3986 does not leave as it is. */

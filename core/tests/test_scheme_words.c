@@ -24,6 +24,13 @@
 	"\"sha256\"}," more "},\"key\":{\"decode\":\"utf8\"},\"sig\":{\"from\":[\"header:s\"]," \
 	"\"enc\":\"hex\"},\"signed\":[\"{body}\"],\"extract\":{}}"
 
+#define LISTED(list)                                                                    \
+	"{\"kind\":\"hmac\",\"alg\":\"sha256\",\"key\":{\"decode\":\"utf8\"},"              \
+	"\"sig\":{\"from\":[\"header:s\"],\"enc\":\"hex\"},\"signed\":[\"{header_list}\"]," \
+	"\"extract\":{},\"header_list\":{" list "}}"
+
+#define LIST "\"from\":[\"header:l\"],\"items\":\",\",\"kv\":\":\",\"join\":\";\""
+
 static const struct {
 	const char *word, *url, *query, *body;
 	const char *text; /* NULL: none */
@@ -45,6 +52,11 @@ static const struct {
      "https://a.test/b?From1To2"},
 	{SHOWS("{url_form_sorted}"), "https://a.test/b?d=3", "", "b=2&a=1",
      "https://a.test/b?d=3.a1b2"},
+	/* As the sender's own toolkit spells them. */
+	{SHOWS("{uri_escaped}"), "https://a.test/b", "", "", "/b"},
+	{SHOWS("{uri_escaped}"), "https://a.test/b?", "", "", "/b"},
+	{SHOWS("{uri_escaped}"), "https://a.test/b%20;c[d]", "a=1&b=%C3%9F?c", "",
+     "/b%2520;c%5Bd%5D?a%253D1%2526b%253D%2525C3%25259F"},
 	{SHOWS("q{query_canonical}"), NULL, "", "", NULL},
 	{SHOWS("{query_canonical}"), NULL, "b=2&a=x+y%20z&c=&jwt=q&b=1&%7E=*", "",
      "a=x%20y%20z&b=1,2&c=&~=%2A"},
@@ -118,6 +130,44 @@ static void lines_leave_nothing_out(void)
 	CHECK(!v.valid && strcmp(v.error, "signature does not match") == 0, "another member is signed");
 }
 
+/* Each listed header must be there once, and those that have to be listed must be. */
+static void listed_headers(void)
+{
+	static const struct {
+		const char *headers, *text; /* what was signed */
+		const char *error;          /* NULL: valid */
+	} lists[] = {
+		{"l: T,b\nT: 1\nB:  2 \n", "T:1;b:2", NULL},
+		{"l: b,t\nHTTP_T: 1\nb: \n", "b:;t:1", NULL},
+		{"l: t,b\nt: 1\nb: 2\nb: 2\n", "t:1;b:2", NULL},
+		{"l: t,b\nt: 1\nb: 2\nb: 3\n", "t:1;b:2", "different values of header 'b'"},
+		{"l: t,b\nt: 1\n", "t:1;b:", "header 'b' is missing"},
+		{"l: b\nt: 1\nb: 2\n", "b:2", "header 't' is not in the list of signed ones"},
+		{"t: 1\n", "t:1", "header 'l' is missing"},
+		{"l: t\nl: t,b\nt: 1\nb: 2\n", "t:1", "different values of header 'l'"},
+		{"l: b,t\nt: 1\nb: 2\n", "t:1;b:2", "signature does not match"},
+	};
+	char headers[200];
+	uint8_t mac[DIGEST_MAX];
+	size_t i, k, len, at;
+
+	for (i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+		knocker_bytes text = bytes_of(lists[i].text);
+		scheme_verdict v;
+
+		at = (size_t)snprintf(headers, sizeof headers, "%ss: ", lists[i].headers);
+		len = crypto_hmac(DIGEST_SHA256, bytes_of("k"), &text, 1, mac);
+		for (k = 0; k < len; k++)
+			snprintf(headers + at + 2 * k, 3, "%02x", mac[k]);
+		v = ask_verdict((ask){.own = LISTED(LIST ",\"require\":[\"T\"]"),
+		                      .secrets = "[\"k\"]",
+		                      .headers = headers,
+		                      .body = ""});
+		CHECK(v.valid == !lists[i].error, lists[i].headers);
+		CHECK(v.valid || strcmp(v.error, lists[i].error) == 0, v.valid ? "" : v.error);
+	}
+}
+
 static const struct {
 	const char *own, *reason;
 } wrong[] = {
@@ -129,6 +179,16 @@ static const struct {
      "needs an option 'url' for 'url_form_sorted'"},
 	{SHOWS("{json_lines:}"), "names no member of 'json_lines'"},
 	{SHOWS("{json_lines:a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q}"), "joins too many members"},
+	{SHOWS("{uri_escape}"), "unknown placeholder 'uri_escape'"},
+	{SHOWS("{header_list}"), "needs a member 'header_list' for 'header_list'"},
+	{LISTED("\"from\":[],\"items\":\",\",\"join\":\".\""), "'header_list.from' is empty"},
+	{LISTED("\"from\":[\"nothing\"],\"items\":\",\",\"join\":\".\""),
+     "'header_list.from' has an unknown source 'nothing'"},
+	{LISTED("\"from\":[\"header:l\"],\"join\":\".\""), "'header_list.items' is missing"},
+	{LISTED("\"from\":[\"header:l\"],\"items\":\",\""), "'header_list.join' is missing"},
+	{LISTED(LIST ",\"sort\":true"), "'header_list' has an unknown member 'sort'"},
+	{LISTED(LIST ",\"require\":\"t\""), "'header_list.require' is not a list"},
+	{LISTED(LIST ",\"require\":[\"a b\"]"), "'header_list.require' holds what is no header's name"},
 	{SHOWS("{json_lines}"), "unknown placeholder 'json_lines'"},
 	{NAMED("\"items\":\",\""), "'alg.pick' is missing"},
 	{NAMED("\"kv\":\"=\""), "'alg.pick' is missing"},
@@ -237,6 +297,7 @@ int main(void)
 	digests_named();
 	words_shown();
 	lines_leave_nothing_out();
+	listed_headers();
 	words_refused();
 	arena_free(&ask_memory);
 	return check_end("test_scheme_words");
