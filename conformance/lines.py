@@ -83,23 +83,29 @@ class Program:
 
 
 class LinesTx(Tx):
-    def __init__(self, door: LinesDoor) -> None:
+    """`number` tells nested handlers apart, the outermost is 0."""
+
+    def __init__(self, door: LinesDoor, number: int) -> None:
         self._door = door
+        self._number = number
+
+    def _ask(self, do: str, **words: Any) -> Any:
+        return self._door.ask(do, tx=self._number, **words)
 
     def event(self) -> Words:
-        return self._door.ask("tx_event")
+        return self._ask("tx_event")
 
     def sql(self, text: str, values: list[Any]) -> Rows:
-        return self._door.ask("tx_sql", text=text, values=values, rows=bool(play.QUERY.search(text)))
+        return self._ask("tx_sql", text=text, values=values, rows=bool(play.QUERY.search(text)))
 
     def receive(self, words: Words) -> Words:
-        return self._door.ask("tx_receive", words=words)
+        return self._ask("tx_receive", words=words)
 
     def ingest(self, words: Words) -> Words:
-        return self._door.ask("tx_ingest", words=words)
+        return self._ask("tx_ingest", words=words)
 
     def extend(self, seconds: int) -> None:
-        self._door.ask("tx_extend", seconds=seconds)
+        self._ask("tx_extend", seconds=seconds)
 
 
 class LinesDoor(Door):
@@ -110,6 +116,7 @@ class LinesDoor(Door):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.scripts: list[Script] = []
+        self.running = 0
         self.ask("begin", path=path)
 
     def ask(self, do: str, **words: Any) -> Any:
@@ -131,13 +138,16 @@ class LinesDoor(Door):
     def _run(self, script: Script) -> None:
         """Plays a script inside the program's handler, and then says how that is to end."""
         ending: Words = {"raise": "the script failed"}
+        self.running += 1
         try:
-            ending = script(LinesTx(self)) or {}
+            ending = script(LinesTx(self, self.running - 1)) or {}
         except play.Mismatch:
             pass  # the player keeps it, and fails the file when the work is over
         except Exception:
             self.program.stop()  # it waits inside a handler, and nobody will tell it how to end
             raise
+        finally:
+            self.running -= 1
         self.program.say({"do": "return", "now": self.now_s, "ending": ending})
 
     def end(self) -> None:
