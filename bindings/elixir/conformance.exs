@@ -230,17 +230,23 @@ defmodule Door do
 
   defp inside(run, event, tx) do
     say(%{"run" => run})
-    converse(event, tx)
+    outer = Process.get(:running, [])
+    Process.put(:running, outer ++ [{event, tx}])
+    ending = converse()
+    Process.put(:running, outer)
+    ending(ending)
   end
 
-  defp converse(event, tx) do
+  # Handlers of other handles may run inside this one: each question says whose transaction it means.
+  defp converse do
     case question() do
       %{"do" => "return", "ending" => ending} ->
-        ending(ending)
+        ending
 
       asked ->
+        {event, tx} = Enum.at(Process.get(:running), asked["tx"] || -1)
         answer(asked, &ask_inside(&1, event, tx))
-        converse(event, tx)
+        converse()
     end
   end
 
