@@ -273,9 +273,9 @@ defmodule KnockerSqlite do
   defp member(ref, request) do
     members = Provider.members(ref, request)
 
-    for {name, value} <- members,
-        not (is_nil(value) or is_binary(value) or is_integer(value)),
-        do: Request.invalid!("#{name} must be a binary")
+    for {name, value} <- members, name not in [:max_attempts, :verdict] do
+      is_nil(value) or is_binary(value) || Request.invalid!("#{name} must be a binary")
+    end
 
     {:ok, members}
   end
