@@ -51,7 +51,8 @@ static size_t plan_share(size_t count, int64_t hundredths)
 	return hundredths > 0 && share == 0 ? 1 : share;
 }
 
-/* How many there are of each kind; the rest are events of their own. */
+/* How many there are of each kind; the rest are events of their own, and where there are repeats
+ * one is left for them. */
 static int plan_kinds(emulation *e)
 {
 	const options *o = e->o;
@@ -64,7 +65,7 @@ static int plan_kinds(emulation *e)
 	counts[SENT_OVERSIZE] = o->oversize == 1 ? e->count / OVERSIZE_EVERY + 1 : 0;
 	for (kind = SENT_REPEAT; kind < SENT_KINDS; kind++)
 		others += counts[kind];
-	if (others >= e->count)
+	if (others > e->count || (others == e->count && counts[SENT_REPEAT] > 0))
 		return complain(EXIT_USAGE,
 		                "of %lld requests none would be left that is an event: give a larger "
 		                "--count or smaller shares",
@@ -75,7 +76,7 @@ static int plan_kinds(emulation *e)
 	return EXIT_DONE;
 }
 
-/* The first request stays an event, so that each repeat has one before it. */
+/* The first request stays an event where there is one, so that each repeat has one before it. */
 static void plan_shuffle(emulation *e, uint64_t *state)
 {
 	size_t i;
