@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import knocker
+from emulated import emulate
 
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "knocker" / "oracles"
 REGISTRY = {"node": "npm", "python": "PyPI"}
 MARKER = "<!-- below: written by ./run oracles --page -->\n"
+EMULATED, FORGED = "emulated", "emulated and forged"
 BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 Headers = dict[str, str]
@@ -41,6 +43,7 @@ class Check(NamedTuple):
     body: bytes
     secret: str
     accepted: bool
+    url: str = ""  # where it says no other, the subject's, for this body
 
 
 class Difference(NamedTuple):
@@ -60,6 +63,7 @@ class Result(NamedTuple):
     version: str
     checks: int
     deliberate: int
+    emulated: dict[str, int]  # of the emulator's requests, how many both accepted, and how many both refused
     found: list[Difference]
 
 
@@ -165,33 +169,42 @@ def body_at(text: str, now: int) -> bytes:
     return text.replace("{now_ms}", str(now * 1000)).replace("{now_s}", str(now)).encode()
 
 
-def query_of(subject: Subject) -> str:
-    return str(subject.get("options", {}).get("url", "")).partition("?")[2]
+def url_of(subject: Subject, body: bytes) -> str:
+    """Some senders put the body's hash into the URL."""
+    url = subject.get("options", {}).get("url", "https://example.com/hooks")
+    return str(url).replace("{body_sha256}", hashlib.sha256(body).hexdigest())
 
 
-def ours_signed(subject: Subject, secret: str, body: bytes, now: int) -> Headers:
+def of_request(subject: Subject, url: str) -> dict[str, Any]:
+    """What sign and verify are told of a request beside its headers and body."""
+    options = dict(subject.get("options", {}))
+    if "url" in options:
+        options["url"] = url
+    return {"method": subject.get("method", "POST"), "query": url.partition("?")[2], "options": options or None}
+
+
+def ours_signed(subject: Subject, secret: str, body: bytes, now: int, more: Headers | None = None) -> Headers:
     """The whole request's headers: those that the sender always sends, and those that we sign with."""
-    sent: Headers = dict(subject.get("headers", {}))
+    sent: Headers = {**subject.get("headers", {}), **(more or {})}
     signed = knocker.sign(
-        subject["provider"], secrets=[secret], body=body, headers=sent, query=query_of(subject),
-        method=subject.get("method", "POST"), options=subject.get("options"), now=float(now),
+        subject["provider"], secrets=[secret], body=body, headers=sent, now=float(now),
+        **of_request(subject, url_of(subject, body)),
     )  # fmt: skip
     return {**sent, **{name.lower(): value for name, value in signed.items()}}
 
 
 def ours_verified(subject: Subject, check: Check) -> tuple[bool, str]:
     said = knocker.verify(
-        subject["provider"], secrets=[check.secret], body=check.body, headers=check.headers, query=query_of(subject),
-        method=subject.get("method", "POST"), options=subject.get("options"),
+        subject["provider"], secrets=[check.secret], body=check.body, headers=check.headers,
+        **of_request(subject, check.url or url_of(subject, check.body)),
     )  # fmt: skip
     return said.valid is True, said.error or "valid"
 
 
-def request_of(subject: Subject, headers: Headers, body: bytes) -> dict[str, Any]:
-    options = subject.get("options", {})
+def request_of(subject: Subject, headers: Headers, body: bytes, url: str = "") -> dict[str, Any]:
     return {
         "method": subject.get("method", "POST"),
-        "url": options.get("url", "https://example.com/hooks"),
+        "url": url or url_of(subject, body),
         "headers": headers,
         "body": base64.b64encode(body).decode(),
     }
@@ -236,7 +249,8 @@ def upper(value: str) -> str:
 def forged(subject: Subject, headers: Headers, body: bytes, secret: str) -> Iterator[Check]:
     name = subject["signature"]
     held = secret_pair(subject)[1]
-    yield Check("the body is changed", headers, body_changed(body), secret, not subject.get("body_signed", True))
+    kept, url = not subject.get("body_signed", True), url_of(subject, body)
+    yield Check("the body is changed", headers, body_changed(body), secret, kept, url)
     yield Check("the signature is changed", {**headers, name: changed(headers[name], -8)}, body, secret, False)
     yield Check("the signature is cut", {**headers, name: headers[name][:-8]}, body, secret, False)
     yield Check("the signature is empty", {**headers, name: ""}, body, secret, False)
@@ -272,6 +286,38 @@ def unusual(subject: Subject, sender: str, receiver: str, now: int) -> Iterator[
         yield Check("a body that is not UTF-8", ours_signed(subject, sender, latin, now), latin, receiver, True)
 
 
+def several(subject: Subject, sender: str, receiver: str, now: int) -> Iterator[Check]:
+    """While a secret is replaced, a sender signs with the old one and with the new one."""
+    name, mark = subject["signature"], subject["several"]
+    body = body_at(next(iter(subject["bodies"].values())), now)
+    right = ours_signed(subject, sender, body, now)
+    same = {name: value for name, value in right.items() if name != subject["signature"]}
+    wrong, other = (ours_signed(subject, secret_pair(subject)[0], body, now, same) for _ in range(2))
+
+    def both(first: Headers, second: Headers) -> Headers:
+        parts = first[name].split(mark)
+        return {**first, name: mark.join(parts + [p for p in second[name].split(mark) if p not in parts])}
+
+    yield Check("two signatures, the first by our secret", both(right, wrong), body, receiver, True)
+    yield Check("two signatures, the second by our secret", both(wrong, right), body, receiver, True)
+    yield Check("two signatures, none by our secret", both(wrong, other), body, receiver, False)
+
+
+def emulated(subject: Subject) -> Iterator[Check]:
+    """What `knocker emulate` sends, as it arrived; and once more with each signature damaged."""
+    sender, receiver = secret_pair(subject)
+    target = "/hooks" + ("?" + url_of(subject, b"").partition("?")[2]).rstrip("?")
+    given = {name: value for name, value in subject.get("options", {}).items() if name != "url"}
+    flags = [*subject.get("emulate", []), *(w for name in given for w in ("--option", f"{name}={given[name]}"))]
+    for kind, more, accepted, status in (
+        (EMULATED, ["--count", "12", "--duplicates", "25%", "--reorder"], True, 204),
+        (FORGED, ["--count", "12", "--forged", "100%"], False, 401),
+    ):
+        url, sent = emulate(subject["provider"], sender, target, [*flags, *more], status)
+        for one in sent:
+            yield Check(kind, one.headers, one.body, receiver, accepted, url.removesuffix(target) + one.target)
+
+
 def in_body(subject: Subject, host: Host) -> Iterator[Check]:
     """Where the signature stands in the body the SDK has to sign. The patterns' groups say what is changed."""
     sender, receiver = secret_pair(subject)
@@ -304,7 +350,15 @@ def checks_of(subject: Subject, host: Host, signs: bool) -> Iterator[Check]:
             yield check._replace(name=f"{check.name}, {kind}")
     if subject.get("window"):
         yield from at_another_time(subject, sender, receiver, int(time.time()))
+    if "several" in subject:
+        yield from several(subject, sender, receiver, int(time.time()))
     yield from unusual(subject, sender, receiver, int(time.time()))
+
+
+def all_checks(subject: Subject, host: Host, signs: bool) -> Iterator[Check]:
+    yield from in_body(subject, host) if "in_body" in subject else checks_of(subject, host, signs)
+    if subject.get("emulate") is not False:
+        yield from emulated(subject)
 
 
 # ---- judging ----
@@ -313,46 +367,57 @@ def checks_of(subject: Subject, host: Host, signs: bool) -> Iterator[Check]:
 def judge(subject: Subject, host: Host, table: list[dict[str, Any]]) -> Result:
     about = host.ask("about", subject)
     count, deliberate, found = 0, 0, []
+    agreed = {EMULATED: 0, FORGED: 0}
     expected = {row["check"]: row for row in table if subject["adapter"] in row["sdks"]}
-    checks = in_body(subject, host) if "in_body" in subject else checks_of(subject, host, about["signs"])
-    for check in checks:
+    for check in all_checks(subject, host, about["signs"]):
         count += 1
         ours, error = ours_verified(subject, check)
-        reply = host.ask(
-            "verify", subject, request=request_of(subject, check.headers, check.body), secret=check.secret
-        )
+        request = request_of(subject, check.headers, check.body, check.url)
+        reply = host.ask("verify", subject, request=request, secret=check.secret)
         row = expected.pop(check.name, None)
         said = f"ours: {error}; theirs: {reply['reason']}"
         if row is not None and ours == check.accepted and reply["accepted"] != ours:
             deliberate += 1
         elif row is not None or ours != check.accepted or reply["accepted"] != ours:
             found.append(Difference(subject["adapter"], check.name, ours, reply["accepted"], said))
+        elif check.name in agreed:
+            agreed[check.name] += 1
     for name in expected:
         found.append(Difference(subject["adapter"], name, False, False, "in the table, but no check has this name"))
-    return Result(subject, about["version"], count, deliberate, found)
+    return Result(subject, about["version"], count, deliberate, agreed, found)
 
 
 def line_of(result: Result) -> str:
     language, name = result.subject["adapter"].split("/")
     package = f"{REGISTRY[language]} {result.subject['package']} {result.version}"
     tail = f", {result.deliberate} on purpose" if result.deliberate else ""
-    return f"oracle: {name} ({package}): {result.checks} checks, {len(result.found)} differences{tail}"
+    emulator = f"{result.emulated[EMULATED]}+{result.emulated[FORGED]} of the emulator"
+    return f"oracle: {name} ({package}): {result.checks} checks, {emulator}, {len(result.found)} differences{tail}"
+
+
+def sums(results: list[Result]) -> tuple[int, int, int, int, int]:
+    """Of all: checks, what was emulated, what was emulated and forged, differences, and those on purpose."""
+    figures = ((r.checks, *r.emulated.values(), len(r.found), r.deliberate) for r in results)
+    checks, right, forgeries, found, deliberate = (sum(x) for x in zip(*figures))
+    return checks, right, forgeries, found, deliberate
 
 
 def page_text(results: list[Result], table: list[dict[str, Any]]) -> str:
     """The figures and the table of differences, as they stand in the documentation."""
     today = datetime.datetime.now(datetime.timezone.utc).date()
-    lines = [f"## The last figures, of {today}", "", "| SDK | our provider | signs | checks | differences | on purpose |"]
-    lines.append("|---|---|---|---|---|---|")
+    lines = [f"## The last figures, of {today}", ""]
+    lines.append("| SDK | our provider | signs | checks | emulated: accepted | forged: refused | differences | on purpose |")
+    lines.append("|---|---|---|---|---|---|---|---|")
     for r in results:
         language = REGISTRY[r.subject["adapter"].split("/")[0]]
         sdk = f"{r.subject['package']} {r.version} ({language})"
         signs = "the SDK" if "in_body" in r.subject else "both" if r.subject["signs"] else "we"
+        emulator = " | ".join(str(count or "") for count in r.emulated.values())
         lines.append(
-            f"| {sdk} | {r.subject['provider']} | {signs} | {r.checks} | {len(r.found)} | {r.deliberate or ''} |"
+            f"| {sdk} | {r.subject['provider']} | {signs} | {r.checks} | {emulator} | {len(r.found)} | {r.deliberate or ''} |"
         )
-    checks, found, deliberate = (sum(x) for x in zip(*((r.checks, len(r.found), r.deliberate) for r in results)))
-    lines.append(f"| {len(results)} SDKs | | | {checks} | {found} | {deliberate} |")
+    checks, right, forgeries, found, deliberate = sums(results)
+    lines.append(f"| {len(results)} adapters | | | {checks} | {right} | {forgeries} | {found} | {deliberate} |")
     lines += ["", "## Where we differ on purpose", "", "| request | we | the SDK | which SDKs | why |", "|---|---|---|---|---|"]
     for row in table:
         sdks = ", ".join(row["sdks"])
@@ -400,8 +465,9 @@ def main() -> int:
         host.close()
     if told.page:
         write_page(told.page, results, table)
-    checks, found, deliberate = (sum(x) for x in zip(*((r.checks, len(r.found), r.deliberate) for r in results)))
-    print(f"oracles: {len(results)} SDKs, {checks} checks, {found} differences, {deliberate} on purpose")
+    checks, right, forgeries, found, deliberate = sums(results)
+    print(f"emulator: {right} requests accepted by the SDKs and by us, {forgeries} forgeries refused by both")
+    print(f"oracles: {len(results)} adapters, {checks} checks, {found} differences, {deliberate} on purpose")
     return 1 if found else 0
 
 
