@@ -2,9 +2,9 @@
  * knocker.h for the BEAM: handles and works as resources, and each call as a function of
  * KnockerSqlite.Native. It owns the order of arguments; it refuses to know what they mean.
  *
- * Calls that may wait for the writer run on dirty IO schedulers. There are ten of them, and receipts
- * may occupy them all while they wait for a handler that has the writer; so the handler's own
- * further statements run on dirty CPU schedulers, and what it does after a failure, which waits
+ * Calls that may wait for the writer run on dirty IO schedulers. There are ten of them, and
+ * receipts may occupy them all while they wait for a handler that has the writer; so the handler's
+ * own further statements run on dirty CPU schedulers, and what it does after a failure, which waits
  * again, on a thread of its own, as a worker's sleep does.
  */
 #include <pthread.h>
@@ -89,7 +89,7 @@ NIF(nif_note)
 	return enif_make_atom(env, "ok");
 }
 
-/* notes(handle, kind): the values of all keys {kind, _}; notes(handle, {kind, name}): of that one. */
+/* notes(handle, kind): the values of all keys {kind, _}; with {kind, name} of that one. */
 NIF(nif_notes)
 {
 	ERL_NIF_TERM list = enif_make_list(env, 0);

@@ -1,5 +1,5 @@
-/* The operators' half of nif.c, which includes it once: looking at rows, and acting on them. It owns
- * the order of arguments, and refuses to know what they mean. */
+/* The operators' half of nif.c, which includes it once: looking at rows, and acting on them. It
+ * owns the order of arguments, and refuses to know what they mean. */
 
 NIF(nif_get)
 {
