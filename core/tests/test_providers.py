@@ -5,6 +5,7 @@ Run in the root of the tree: python3 core/tests/test_providers.py. Verdicts are 
 
 import copy
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -130,6 +131,37 @@ class Folders(unittest.TestCase):
             if scheme(folder).get("handshake"):
                 with self.subTest(folder.name):
                     self.assertTrue(any(vector.get("expect_handshake") for vector in requests(folder)))
+
+    def test_who_wants_a_200_gets_one(self) -> None:
+        for folder in FOLDERS:
+            answer = json.loads((folder / "provider.json").read_text(encoding="utf-8")).get("answer", "")
+            if re.match(r"A 200(?! to |, \d| or \d)", answer):
+                with self.subTest(folder.name):
+                    self.assertEqual(scheme(folder).get("accept", {}).get("status"), 200)
+
+    def test_each_has_a_page_and_each_page_a_folder(self) -> None:
+        pages = {page.stem for page in ROOT.glob("docs/providers/*.md")} - {"README"}
+        self.assertEqual(pages, {folder.name for folder in FOLDERS})
+
+    def test_who_cannot_be_verified_has_no_folder_and_a_reason(self) -> None:
+        document = (ROOT / "docs/cannot-verify.md").read_text(encoding="utf-8")
+        rows = re.findall(r"^\| `([a-z0-9-]+)` \|(.*)\|(.*)\|$", document, re.MULTILINE)
+        self.assertGreaterEqual(len(rows), 4)
+        self.assertLessEqual({"mailchimp", "mollie-classic"}, {name for name, _, _ in rows})
+        known = {folder.name for folder in FOLDERS}
+        for folder in FOLDERS:
+            known.update(json.loads((folder / "provider.json").read_text(encoding="utf-8"))["aliases"])
+        for name, sender, reason in rows:
+            with self.subTest(name):
+                self.assertNotIn(name, known)
+                self.assertTrue(sender.strip())
+                self.assertRegex(reason.strip(), r"^[A-Z].{20,}[.]$")
+
+    def test_who_is_verified_in_part_has_a_folder(self) -> None:
+        document = (ROOT / "docs/cannot-verify.md").read_text(encoding="utf-8")
+        names = re.findall(r"\]\(providers/([a-z0-9-]+)[.]md\)", document)
+        self.assertTrue(names)
+        self.assertLessEqual(set(names), {folder.name for folder in FOLDERS})
 
     def test_a_secret_of_a_fixture_is_nobodys(self) -> None:
         """Real ones have such beginnings and go on at random; ours say words, or were published by their senders."""
