@@ -257,6 +257,7 @@ static ErlNifFunc functions[] = {
 	{"work_ingest", 2, nif_work_ingest_scheduled, 0},
 	{"extend", 2, nif_extend_scheduled, 0},
 	{"settle", 4, nif_settle_scheduled, 0},
+	{"settle_begin", 4, nif_settle_begin_scheduled, 0},
 	{"settle_apart", 5, nif_settle_apart, 0},
 	{"abandon", 1, nif_abandon, 0},
 	{"read", 3, nif_read, IO},
@@ -280,8 +281,11 @@ static int load(ErlNifEnv *env, void **data, ERL_NIF_TERM info)
 	const ErlNifResourceTypeInit works = {.dtor = work_free, .down = work_down};
 	const ErlNifResourceFlags flags = ERL_NIF_RT_CREATE | ERL_NIF_RT_TAKEOVER;
 
-	(void)data, (void)info;
+	(void)data;
 	terms_load(env);
+	monotonic_zero = enif_monotonic_time(ERL_NIF_MSEC);
+	if (!enif_get_int(env, info, &cpu_schedulers))
+		cpu_schedulers = 1;
 	handle_type = enif_open_resource_type_x(env, "knocker", &handles, flags, NULL);
 	work_type = enif_open_resource_type_x(env, "knocker_work", &works, flags, NULL);
 	return handle_type == NULL || work_type == NULL;

@@ -28,6 +28,8 @@ struct work {
 };
 
 static ErlNifResourceType *handle_type, *work_type;
+static int cpu_schedulers; /* dirty ones */
+static ErlNifTime monotonic_zero;
 static _Thread_local int apart; /* on a thread that the BEAM does not know */
 
 /* ---- threads of our own ---- */

@@ -257,17 +257,52 @@ NIF(nif_settle_apart)
 	return errand(env, argc, argv, nif_settle);
 }
 
-/* A work that has the writer must not stand in line behind those who wait for it. */
+/* settle_begin(work, handle, job_id, claim): records it as handled, and begins the next. */
+NIF(nif_settle_begin)
+{
+	const ERL_NIF_TERM handled[] = {argv[0], enif_make_int(env, KNOCKER_HANDLED),
+	                                enif_make_atom(env, "nil"), enif_make_int(env, 0)};
+	ERL_NIF_TERM settled = nif_settle(env, 4, handled);
+
+	(void)argc;
+	return enif_make_tuple2(env, settled, nif_work_begin(env, 3, argv + 1));
+}
+
+/* When the one work that may wait on a dirty CPU scheduler to get the writer began to; 0: none
+ * does. One that was killed before it ran is forgotten after a minute. */
+static atomic_llong entering_ms;
+
+static int may_enter(void)
+{
+	long long now_ms = enif_monotonic_time(ERL_NIF_MSEC) - monotonic_zero + 1;
+	long long since_ms = atomic_load(&entering_ms);
+
+	return cpu_schedulers > 1 && (since_ms == 0 || now_ms - since_ms > 60000) &&
+	       atomic_compare_exchange_strong(&entering_ms, &since_ms, now_ms);
+}
+
+/* A work that has the writer must not stand in line behind those who wait for it; so it runs on a
+ * dirty CPU scheduler. So does one that is to get it, for a call costs less where the last one was,
+ * but one only: the other schedulers are for who has it. */
 #define NIF_BY_WORK(name)                                                                        \
+	NIF(name##_entering)                                                                         \
+	{                                                                                            \
+		ERL_NIF_TERM result = name(env, argc, argv);                                             \
+                                                                                                 \
+		atomic_store(&entering_ms, 0);                                                           \
+		return result;                                                                           \
+	}                                                                                            \
 	NIF(name##_scheduled)                                                                        \
 	{                                                                                            \
 		void *work;                                                                              \
-		int has = enif_get_resource(env, argv[0], work_type, &work) &&                           \
-		          atomic_load(&((struct work *)work)->entered);                                  \
                                                                                                  \
-		return enif_schedule_nif(env, #name,                                                     \
-		                         has ? ERL_NIF_DIRTY_JOB_CPU_BOUND : ERL_NIF_DIRTY_JOB_IO_BOUND, \
-		                         name, argc, argv);                                              \
+		if (enif_get_resource(env, argv[0], work_type, &work) &&                                 \
+		    atomic_load(&((struct work *)work)->entered))                                        \
+			return enif_schedule_nif(env, #name, ERL_NIF_DIRTY_JOB_CPU_BOUND, name, argc, argv); \
+		if (may_enter())                                                                         \
+			return enif_schedule_nif(env, #name, ERL_NIF_DIRTY_JOB_CPU_BOUND, name##_entering,   \
+			                         argc, argv);                                                \
+		return enif_schedule_nif(env, #name, ERL_NIF_DIRTY_JOB_IO_BOUND, name, argc, argv);      \
 	}
 NIF_BY_WORK(nif_execute)
 NIF_BY_WORK(nif_query)
@@ -275,3 +310,4 @@ NIF_BY_WORK(nif_work_receive)
 NIF_BY_WORK(nif_work_ingest)
 NIF_BY_WORK(nif_extend)
 NIF_BY_WORK(nif_settle)
+NIF_BY_WORK(nif_settle_begin)

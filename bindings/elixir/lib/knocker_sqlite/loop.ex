@@ -129,37 +129,43 @@ defmodule KnockerSqlite.Loop do
   # ---- jobs
 
   @doc "Runs claimed jobs and gives the events whose outcome was recorded. Torn away, it gives the rest back."
-  def run_jobs(_loop, []), do: []
+  def run_jobs(loop, jobs), do: run_jobs(loop, jobs, nil)
 
-  def run_jobs(loop, [job | rest]) do
-    ran =
+  defp run_jobs(_loop, [], _begun), do: []
+
+  defp run_jobs(loop, [job | rest], begun) do
+    {ran, begun} =
       try do
-        run_job(loop, job)
+        run_job(loop, job, begun, List.first(rest))
       catch
         kind, reason ->
           for %{"job_id" => id, "claim" => claim} <- rest, do: Native.release(loop.ref, id, claim)
           :erlang.raise(kind, reason, __STACKTRACE__)
       end
 
-    if ran, do: [job["event_id"] | run_jobs(loop, rest)], else: run_jobs(loop, rest)
+    if ran,
+      do: [job["event_id"] | run_jobs(loop, rest, begun)],
+      else: run_jobs(loop, rest, begun)
   end
 
-  defp run_job(loop, %{"died" => 1} = job) do
+  # With what the settlement before has begun, and begins the next where this one is handled.
+  defp run_job(loop, %{"died" => 1} = job, _begun, _next) do
     tell_death(loop, job["event_id"])
-    false
+    {false, nil}
   end
 
-  defp run_job(loop, job) do
-    case ok!(Native.work_begin(loop.ref, job["job_id"], job["claim"])) do
+  defp run_job(loop, job, begun, next) do
+    case ok!(begun || Native.work_begin(loop.ref, job["job_id"], job["claim"])) do
       nil ->
-        false
+        {false, nil}
 
       {work, rows} ->
         event = Row.one(rows)
         state(loop, true, event["id"])
 
         try do
-          settle(loop, work, event, run_handler(loop, work, event))
+          outcome = run_handler(loop, work, event)
+          settle(loop, work, event, outcome, next)
         after
           # Nothing where it is settled.
           Native.abandon(work)
@@ -262,34 +268,47 @@ defmodule KnockerSqlite.Loop do
     end
   end
 
-  # Records an outcome. A lost lease or a busy file costs this job only: it comes due again.
-  defp settle(loop, work, event, {code, reason, delay_ms}) do
+  # Records an outcome.
+  defp settle(loop, work, event, {code, reason, delay_ms}, next) do
     if code == @failed, do: state(loop, true, event["id"], reason)
+    {answer, begun} = settled(loop, work, {code, reason, delay_ms}, next)
 
-    case Error.wrap(settled(work, code, reason, delay_ms)) do
-      {:ok, [%{"status" => status}]} ->
-        if status == "dead", do: tell_death(loop, event["id"])
-        true
-
-      {:error, %Error{name: name} = error} when name in [:lease_lost, :busy, :sql] ->
-        Logger.warning("event #{event["id"]}: #{error.message}")
-        state(loop, true, nil, error.message)
-        name == :sql and died?(loop, event["id"])
-
-      {:error, error} ->
-        raise error
+    try do
+      {recorded(loop, event, Error.wrap(answer)), begun}
+    catch
+      kind, thrown ->
+        with {:ok, {next_work, _rows}} <- begun, do: Native.abandon(next_work)
+        :erlang.raise(kind, thrown, __STACKTRACE__)
     end
   end
 
+  # A lost lease or a busy file costs this job only: it comes due again.
+  defp recorded(loop, event, {:ok, [%{"status" => status}]}) do
+    if status == "dead", do: tell_death(loop, event["id"])
+    true
+  end
+
+  defp recorded(loop, event, {:error, %Error{name: name} = error})
+       when name in [:lease_lost, :busy, :sql] do
+    Logger.warning("event #{event["id"]}: #{error.message}")
+    state(loop, true, nil, error.message)
+    name == :sql and died?(loop, event["id"])
+  end
+
+  defp recorded(_loop, _event, {:error, error}), do: raise(error)
+
   # Only a handler that returned has the writer and needs it no longer than for its commit; the others
   # roll back and then wait for it anew, which is no scheduler's work.
-  defp settled(work, @handled, reason, delay_ms),
-    do: Native.settle(work, @handled, reason, delay_ms)
+  defp settled(loop, work, {@handled, _reason, _delay_ms}, %{"died" => 0} = next),
+    do: Native.settle_begin(work, loop.ref, next["job_id"], next["claim"])
 
-  defp settled(work, code, reason, delay_ms) do
+  defp settled(_loop, work, {@handled, reason, delay_ms}, _next),
+    do: {Native.settle(work, @handled, reason, delay_ms), nil}
+
+  defp settled(_loop, work, {code, reason, delay_ms}, _next) do
     ref = make_ref()
     :ok = Native.settle_apart(work, code, reason, delay_ms, ref)
-    receive(do: ({^ref, answer} -> answer))
+    receive(do: ({^ref, answer} -> {answer, nil}))
   end
 
   # What the handler wrote could not be committed, and that was recorded as its failure.

@@ -8,7 +8,9 @@ defmodule KnockerSqlite.Native do
     :knocker_sqlite |> :code.priv_dir() |> Path.join("knocker_nif") |> load_from()
   end
 
-  defp load_from(path), do: :erlang.load_nif(String.to_charlist(path), 0)
+  defp load_from(path) do
+    :erlang.load_nif(String.to_charlist(path), :erlang.system_info(:dirty_cpu_schedulers))
+  end
 
   calls = [
     open: 1,
@@ -37,6 +39,7 @@ defmodule KnockerSqlite.Native do
     work_ingest: 2,
     extend: 2,
     settle: 4,
+    settle_begin: 4,
     settle_apart: 5,
     abandon: 1,
     read: 3,
