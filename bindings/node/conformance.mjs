@@ -155,35 +155,43 @@ const QUESTIONS = {
   sign: (_, { words, now }) => lowered(knocker.sign(...pure(words, now))),
 };
 
-/** The questions that are asked inside a handler, of its transaction. */
-function questionsOf(event, tx) {
-  return {
-    ...QUESTIONS,
-    tx_event: () => row({ ...event }),
-    tx_sql(_, { text, values, rows }) {
-      if (rows) return tx.prepare(text).all(values);
-      tx.prepare(text).run(values);
-      return [];
-    },
-    tx_receive: (_, { words }) => answer(tx.receive(request(words))),
-    tx_ingest: (_, { words }) => answer(tx.ingest(named(words))),
-    tx_extend: (_, { seconds }) => event.extend(seconds),
-  };
-}
+/** The handlers that run now, one perhaps inside another's: what each was given, the
+ * outermost first. */
+const running = [];
+
+/** The questions that are asked inside a handler, of a transaction. */
+const INSIDE = {
+  tx_event: ({ event }) => row({ ...event }),
+  tx_sql({ tx }, { text, values, rows }) {
+    if (rows) return tx.prepare(text).all(values);
+    tx.prepare(text).run(values);
+    return [];
+  },
+  tx_receive: ({ tx }, { words }) => answer(tx.receive(request(words))),
+  tx_ingest: ({ tx }, { words }) => answer(tx.ingest(named(words))),
+  tx_extend: ({ event }, { seconds }) => event.extend(seconds),
+};
 
 function handled(run, event, tx) {
+  running.push({ event, tx });
   say({ run });
-  const ending = play(questionsOf(event, tx));
+  const ending = play();
+  running.pop();
   if ("raise" in ending) throw new Error(ending.raise);
   if ("retry_after" in ending) throw new RetryAfter(ending.retry_after, ending.reason);
   if ("ignore" in ending) throw new Ignore(ending.ignore);
   if ("dead" in ending) throw new Dead(ending.dead);
 }
 
-function answered(questions, asked) {
+function given(asked) {
+  if (Object.hasOwn(INSIDE, asked.do)) return INSIDE[asked.do](running[asked.tx], asked);
+  if (Object.hasOwn(QUESTIONS, asked.do)) return QUESTIONS[asked.do](inboxes.get(asked.on), asked);
+  throw new Error(`nothing is done as ${asked.do}`);
+}
+
+function answered(asked) {
   try {
-    if (!Object.hasOwn(questions, asked.do)) return { broke: `nothing is done as ${asked.do}` };
-    return { gives: questions[asked.do](inboxes.get(asked.on), asked) ?? null };
+    return { gives: given(asked) ?? null };
   } catch (error) {
     if (error instanceof KnockerError) return { fails: error.name, text: error.message };
     return { broke: String(error?.stack ?? error) };
@@ -191,12 +199,12 @@ function answered(questions, asked) {
 }
 
 /** Answers until the input ends, or says how a handler is to end. */
-function play(questions) {
+function play() {
   for (let asked = hear(); asked; asked = hear()) {
     if (asked.do === "return") return asked.ending;
-    say(answered(questions, asked));
+    say(answered(asked));
   }
   return {};
 }
 
-play(QUESTIONS);
+play();
