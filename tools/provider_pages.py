@@ -30,6 +30,7 @@ KEYS = {
     "pem-or-spki-b64": "a public key, as PEM or as base64 of its DER form",
     "jwks": "a JWK, or a JWKS: the set of them as JSON",
 }
+URL = "http://127.0.0.1:8000/webhooks"
 UNITS = {
     "s": "Unix seconds",
     "ms": "Unix milliseconds",
@@ -116,6 +117,17 @@ def tolerance(scheme: dict[str, Any]) -> str:
     return f"{replay['tolerance_s']} s in the past and in the future; the time is {stands}"
 
 
+def claims(rule: dict[str, Any]) -> str:
+    """What of the token is looked at beside its signature."""
+    texts = {name: value if isinstance(value, list) else [value] for name, value in rule.get("claims", {}).items()}
+    found = [f"{code(name)} is {' or '.join(code(text) for text in texts[name])}" for name in texts]
+    found += [f"{code(name)} is there" for name in rule.get("require", []) if name not in texts]
+    leeway = f"; `exp` and `nbf` hold, give or take {rule.get('leeway_s', 0)} s"
+    if "if_body" in rule:
+        found[-1] += f"; {' and '.join(code(name) for name in rule['if_body'])} only where there is a body"
+    return ", ".join(found) + leeway
+
+
 def rows(scheme: dict[str, Any]) -> list[str]:
     extract = scheme["extract"]
     lines = [table_row("Verified by", algorithm(scheme)), table_row("Signature in", signature(scheme))]
@@ -123,12 +135,21 @@ def rows(scheme: dict[str, Any]) -> list[str]:
         lines.append(table_row("Key", key(scheme)))
     if "signed" in scheme:
         lines.append(table_row("Signed", " or ".join(code(text) for text in scheme["signed"])))
+    if "jwt" in scheme:
+        lines.append(table_row("Claims", claims(scheme["jwt"])))
     if scheme["kind"] not in ("token", "basic"):
         lines.append(table_row("Tolerance", tolerance(scheme)))
     for member, label in IDS:
         lines.append(table_row(label, codes(extract[member]) if extract.get(member) else "none"))
     lines.append(table_row("Dedupe key", codes(extract["dedupe"]) if extract.get("dedupe") else "none"))
+    lines.append(table_row("Answered with", answers(scheme)))
     return lines
+
+
+def answers(scheme: dict[str, Any]) -> str:
+    accept, reject = (scheme.get("accept", {"status": 204}), scheme.get("reject", {"status": 401}))
+    body = f" and {code(json.dumps(accept['body']))}" if "body" in accept else ""
+    return f"{accept['status']}{body}; {reject['status']} where it is refused"
 
 
 def handshake(rule: dict[str, Any]) -> str:
@@ -149,45 +170,84 @@ def options(provider: Provider) -> list[str]:
         return []
     lines = ["", "## Options", "", "| option | type | default | |", "|---|---|---|---|"]
     for name, rule in known.items():
-        default = "required" if rule.get("required") else code(json.dumps(rule.get("default"))) if "default" in rule else ""
+        default = code(json.dumps(rule["default"])) if "default" in rule else ""
+        default = "required" if rule.get("required") else default
         reason = provider.get("option_reasons", {}).get(name, "")
         lines.append(f"| `{name}` | {rule['type']} | {default} | {reason} |")
     return lines
 
 
+def command(words: list[str]) -> list[str]:
+    """A command as a block by indentation, broken where it would be too wide."""
+    lines = ["    " + words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) > 100:
+            lines[-1] += " \\"
+            lines.append("        " + word)
+        else:
+            lines[-1] += " " + word
+    return lines
+
+
+PLAYED = "With the endpoint's secret in the variable SECRET, requests that are signed so, repeats and forgeries among them:"
+PLAYED_BY_PAIR = (
+    "A key pair of your own plays the sender: SECRET holds the private key here, in PEM or as a JWK, and the endpoint "
+    "has the public one."
+)
+
+
+def testing(root: Path, provider: Provider) -> list[str]:
+    """How to play the sender: where it signs with a private key, that is needed, and not the endpoint's public one."""
+    scheme, name = provider["whole"], provider["name"]
+    required = [option for option, rule in scheme.get("options", {}).items() if rule.get("required")]
+    given = [f"--url {URL}" if option == "url" else f"--option {option}=VALUE" for option in required]
+    private = scheme["kind"] == "ed25519" or scheme.get("key", {}).get("decode") in ("pem-or-spki-b64", "jwks")
+    play = [f"knocker emulate {name}", f"--to {URL}", "--secret-env SECRET", *given, "--duplicates 5%", "--forged 1%"]
+    judge = [f"knocker verify --provider {name}", f"--secret-env {'PUBLIC' if private else 'SECRET'}", *given]
+    lines = ["", "## To test it", "", PLAYED_BY_PAIR if private else PLAYED, "", *command(play)]
+    events = sorted(path.stem for path in (root / "providers" / name / "samples").glob("*.json"))
+    if events:
+        lines += ["", f"Its bodies are {', '.join(code(event) for event in events)}; `--event` picks one."]
+    lines += ["", f"Whether one request is valid, and what would make it so{', by the public key' if private else ''}:", ""]
+    return lines + command([*judge, "--body FILE", "--header 'NAME: VALUE'"])
+
+
 def wrapped(line: str) -> str:
-    """Prose of at most 120 columns; a table's row is one line."""
-    if line.startswith("|"):
+    """Prose of at most 120 columns; a table's row and a command's line stay as they are."""
+    if line.startswith(("|", "    ")):
         return line
     indent = "  " if line.startswith("- ") else ""
     return textwrap.fill(line, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def page(provider: Provider) -> str:
+def page(root: Path, provider: Provider) -> str:
     scheme = provider["whole"]
-    name = provider["name"]
+    name, documentation = provider["name"], provider["documentation"]
     lines = [f"# {provider['title']}", "", provider["sends"]]
     names = ", ".join(code(n) for n in [name, *provider["aliases"]])
     lines += ["", f"Provider {names}, version {provider['version']}. {provider['evidence']}"]
-    lines += provider.get("unconfirmed", [])
-    lines += [provider["secret"]] if "secret" in provider else []
+    lines += ["", "Secret: " + provider["secret"]] if "secret" in provider else []
     lines += ["", "| | |", "|---|---|", *rows(scheme)]
     lines += ["", "## Dedupe", "", provider["dedupe_reason"], *options(provider)]
     if scheme.get("handshake"):
         lines += ["", "## Handshakes", "", *[handshake(rule) for rule in scheme["handshake"]]]
     if "answer" in provider:
         lines += ["", "## Answer", "", provider["answer"]]
-    lines += ["", "## To test it", ""]
-    lines += [f"- `knocker emulate {name} --to URL` sends requests that are signed so, duplicates and forgeries among them."]
-    lines += [f"- `knocker verify {name}` says of one request whether it is valid, and why not."]
+    lines += testing(root, provider)
+    if "unconfirmed" in provider:
+        lines += ["", "## Not confirmed", "", *[f"- {sentence}" for sentence in provider["unconfirmed"]]]
     lines += ["", "## Sources", ""]
+    if documentation not in {source["url"] for source in provider["sources"]}:
+        lines.append(f"- <{documentation}>: The sender's page about its webhooks.")
     lines += [f"- <{source['url']}>: {source['says']}" for source in provider["sources"]]
     lines += ["", "The words in code are those of [the grammar](../schemes.md)."]
     return "\n".join(wrapped(line) for line in lines) + "\n"
 
 
 def index(providers: list[Provider]) -> str:
-    lines = ["# Providers", "", f"{len(providers)} senders are built in. Bold ones are promised by name in each language.", ""]
+    count = f"{len(providers)} senders are built in. Bold ones are promised by name in each language."
+    lines = ["# Providers", "", count, ""]
+    lines += ["What cannot be verified, or only in part, and why, is in [another page](../cannot-verify.md).", ""]
     lines += ["| provider | sender | verified by | dedupe key | evidence |", "|---|---|---|---|---|"]
     for p in providers:
         name = f"[{p['name']}]({p['name']}.md)"
@@ -201,7 +261,7 @@ def index(providers: list[Provider]) -> str:
 def pages(root: Path) -> dict[Path, str]:
     folder = root / "docs" / "providers"
     providers = providers_read(root)
-    made = {folder / f"{provider['name']}.md": page(provider) for provider in providers}
+    made = {folder / f"{provider['name']}.md": page(root, provider) for provider in providers}
     return made | {folder / "README.md": index(providers)}
 
 
