@@ -129,6 +129,7 @@ class Worker {
   lastError = null;
   running = false;
   stopping = false;
+  #recorded = 0;
 
   /** @param {import("./inbox").Inside} inside @param {string | null | undefined} workerId
    * @param {Bag} given */
@@ -272,21 +273,20 @@ class Worker {
   /** @param {number} most */
   async #loop(most) {
     const lane = native.lane();
-    let recorded = 0;
     try {
       for (let left = most; left > 0 && !this.stopping;) {
         const jobs = this.#claim(Math.min(10, left));
         left -= jobs.length;
         if (!jobs.length) await this.#wait(lane);
         for (const _ of this.#runJobs(jobs)) {
-          recorded += 1;
+          this.#recorded += 1;
           await new Promise(setImmediate); // requests are answered between two handlers
         }
       }
     } finally {
       native.laneEnd(lane);
     }
-    return recorded;
+    return this.#recorded;
   }
 
   /** @param {import("./native").Lane} lane */
@@ -321,7 +321,7 @@ class Worker {
     try {
       return await this.#loop(most);
     } catch (error) {
-      if (error instanceof Closed && this.inside.closed) return 0;
+      if (error instanceof Closed && this.inside.closed) return this.#recorded;
       this.lastError = describe(error);
       await onError?.(error);
       throw error;
