@@ -1,5 +1,6 @@
 /* What this process has registered of endpoints: shared, immutable, replaced as a whole. Secrets
- * live here and nowhere else. Knows nothing of the endpoints' rows. */
+ * live here, and those of calls without an endpoint in receipt_pure.c. Knows nothing of the
+ * endpoints' rows. */
 #ifndef KNOCKER_REGISTRATION_H
 #define KNOCKER_REGISTRATION_H
 
