@@ -2,40 +2,8 @@
  * The `native` object: one function for each of knocker.h's, by Node-API. It owns the crossing; it
  * refuses to know any rule of the product. lib/native.d.ts says how JavaScript sees it.
  */
+#include "calls.h"
 #include <stdlib.h>
-#include "glue.h"
-
-static napi_value done(call *c, int32_t rc)
-{
-	return rc < 0 ? throw_error(c, rc, c->error.text) : NULL;
-}
-
-/* By address: the call that fills them is an argument beside. */
-static napi_value rows_of(call *c, int32_t rc, knocker_rows **rows)
-{
-	return rc < 0 ? throw_error(c, rc, c->error.text) : give_rows(c, *rows);
-}
-
-static knocker *handle_of(call *c)
-{
-	return box_pointer(c, 0, false);
-}
-
-static knocker_work *work_of(call *c)
-{
-	return box_pointer(c, 0, true);
-}
-
-/* An integer, or the bytes, of argument `index`; 0 and false after throwing. */
-static bool number(call *c, size_t index, int64_t *out)
-{
-	return take_integer(c, c->argv[index], "an argument", out);
-}
-
-static bool bytes(call *c, size_t index, const char *name, knocker_bytes *out)
-{
-	return take_bytes(c, c->argv[index], name, out);
-}
 
 /* ---- Open, endpoints ---- */
 
@@ -363,8 +331,8 @@ static napi_value f_settle(call *c)
 	    !number(c, 3, &delay_ms))
 		return NULL;
 	box_of(c, 0, true)->pointer = NULL;
-	return rows_of(
-		c, knocker_settle(work, (int32_t)outcome, reason, delay_ms, &rows, &c->error), &rows);
+	return rows_of(c, knocker_settle(work, (int32_t)outcome, reason, delay_ms, &rows, &c->error),
+	               &rows);
 }
 
 static napi_value f_abandon(call *c)
@@ -376,122 +344,6 @@ static napi_value f_abandon(call *c)
 	return NULL;
 }
 
-/* ---- Look, and operate ---- */
-
-static napi_value f_get(call *c)
-{
-	knocker *k = handle_of(c);
-	int64_t kind, id;
-	knocker_rows *rows = NULL;
-
-	if (!k || !number(c, 1, &kind) || !take_integer(c, c->argv[2], "id", &id))
-		return NULL;
-	return rows_of(c, knocker_get(k, (int32_t)kind, id, &rows, &c->error), &rows);
-}
-
-static napi_value f_list(call *c)
-{
-	knocker *k = handle_of(c);
-	knocker_filter filter;
-	knocker_rows *rows = NULL;
-
-	if (!k || !take_members(c, c->argv[1], &FILTER, &filter))
-		return NULL;
-	return rows_of(c, knocker_list(k, &filter, &rows, &c->error), &rows);
-}
-
-static napi_value f_ignore(call *c)
-{
-	knocker *k = handle_of(c);
-	int64_t id;
-	knocker_bytes reason;
-
-	if (!k || !take_integer(c, c->argv[1], "event_id", &id) || !bytes(c, 2, "reason", &reason))
-		return NULL;
-	return done(c, knocker_ignore(k, id, reason, &c->error));
-}
-
-static napi_value act(call *c, int32_t (*function)(knocker *, int64_t, knocker_error *))
-{
-	knocker *k = handle_of(c);
-	int64_t id;
-
-	return k && take_integer(c, c->argv[1], "id", &id) ? done(c, function(k, id, &c->error)) : NULL;
-}
-
-static napi_value f_replay(call *c)
-{
-	return act(c, knocker_replay);
-}
-
-static napi_value f_requeue(call *c)
-{
-	return act(c, knocker_requeue);
-}
-
-static napi_value f_replayDelivery(call *c)
-{
-	return act(c, knocker_replay_delivery);
-}
-
-static napi_value f_reverify(call *c)
-{
-	knocker *k = handle_of(c);
-	knocker_request by;
-	int64_t since, after, limit, dry;
-	knocker_rows *rows = NULL;
-
-	if (!k || !take_members(c, c->argv[1], &REQUEST, &by) ||
-	    !take_integer(c, c->argv[2], "since", &since) ||
-	    !take_integer(c, c->argv[3], "afterId", &after) ||
-	    !take_integer(c, c->argv[4], "limit", &limit) || !number(c, 5, &dry))
-		return NULL;
-	return rows_of(
-		c, knocker_reverify(k, &by, since, after, limit, (int32_t)dry, &rows, &c->error), &rows);
-}
-
-static napi_value f_why(call *c)
-{
-	knocker *k = handle_of(c);
-	int64_t id;
-	knocker_rows *rows = NULL;
-
-	if (!k || !take_integer(c, c->argv[1], "event_id", &id))
-		return NULL;
-	return rows_of(c, knocker_why(k, id, &rows, &c->error), &rows);
-}
-
-static napi_value f_stats(call *c)
-{
-	knocker *k = handle_of(c);
-	knocker_rows *rows = NULL;
-
-	return k ? rows_of(c, knocker_stats(k, &rows, &c->error), &rows) : NULL;
-}
-
-typedef int32_t prune_call(knocker *, const knocker_prune *, knocker_rows **, knocker_error *);
-
-static napi_value pruned(call *c, prune_call *function)
-{
-	knocker *k = handle_of(c);
-	knocker_prune prune;
-	knocker_rows *rows = NULL;
-
-	if (!k || !take_members(c, c->argv[1], &PRUNE, &prune))
-		return NULL;
-	return rows_of(c, function(k, &prune, &rows, &c->error), &rows);
-}
-
-static napi_value f_pruneEvents(call *c)
-{
-	return pruned(c, knocker_prune_events);
-}
-
-static napi_value f_pruneOrphanDeliveries(call *c)
-{
-	return pruned(c, knocker_prune_orphan_deliveries);
-}
-
 /* ---- The table ---- */
 
 typedef struct entry {
@@ -499,15 +351,56 @@ typedef struct entry {
 	napi_value (*function)(call *c);
 } entry;
 
-#define F(name) {#name, f_##name}
-static const entry ENTRIES[] = {
-	F(setErrors), F(errorName), F(version), F(open), F(close), F(setClock), F(addEndpoint),
-	F(pause), F(providers), F(receive), F(ingest), F(checkRequest), F(receiveMany), F(verify),
-	F(sign), F(diagnose), F(diagnoseDelivery), F(claim), F(release), F(wake), F(begin), F(event),
-	F(execute), F(query), F(read), F(workReceive), F(workIngest), F(extend), F(settle), F(abandon),
-	F(get), F(list), F(ignore), F(replay), F(requeue), F(replayDelivery), F(reverify), F(why),
-	F(stats), F(pruneEvents), F(pruneOrphanDeliveries), {"lane", lane_new}, {"laneEnd", lane_end},
-	{"laneWait", lane_wait}, {"laneReceiveMany", lane_receive_many}, {"laneRetain", lane_retain}};
+#define F(name)         \
+	{                   \
+#name, f_##name \
+	}
+static const entry ENTRIES[] = {F(setErrors),
+                                F(errorName),
+                                F(version),
+                                F(open),
+                                F(close),
+                                F(setClock),
+                                F(addEndpoint),
+                                F(pause),
+                                F(providers),
+                                F(receive),
+                                F(ingest),
+                                F(checkRequest),
+                                F(receiveMany),
+                                F(verify),
+                                F(sign),
+                                F(diagnose),
+                                F(diagnoseDelivery),
+                                F(claim),
+                                F(release),
+                                F(wake),
+                                F(begin),
+                                F(event),
+                                F(execute),
+                                F(query),
+                                F(read),
+                                F(workReceive),
+                                F(workIngest),
+                                F(extend),
+                                F(settle),
+                                F(abandon),
+                                F(get),
+                                F(list),
+                                F(ignore),
+                                F(replay),
+                                F(requeue),
+                                F(replayDelivery),
+                                F(reverify),
+                                F(why),
+                                F(stats),
+                                F(pruneEvents),
+                                F(pruneOrphanDeliveries),
+                                {"lane", lane_new},
+                                {"laneEnd", lane_end},
+                                {"laneWait", lane_wait},
+                                {"laneReceiveMany", lane_receive_many},
+                                {"laneRetain", lane_retain}};
 #undef F
 
 /* Each function of the table comes through here. Missing arguments are undefined. */
@@ -536,8 +429,7 @@ NAPI_MODULE_INIT()
 {
 	addon *a = calloc(1, sizeof *a);
 
-	if (!a || !lane_begin(env, a) ||
-	    napi_set_instance_data(env, a, addon_free, NULL) != napi_ok) {
+	if (!a || !lane_begin(env, a) || napi_set_instance_data(env, a, addon_free, NULL) != napi_ok) {
 		napi_throw_error(env, NULL, "knocker: the addon could not be set up");
 		return exports;
 	}

@@ -6,13 +6,13 @@
 #define KNOCKER_GLUE_H
 
 #define NAPI_VERSION 8
+#include "knocker.h"
 #include <node_api.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "knocker.h"
 
 /* Memory that is freed at once, with the call or the task that it serves. */
 typedef struct arena {
@@ -39,7 +39,7 @@ typedef struct call {
 	knocker_error error;
 } call;
 
-/* A handle or a work, as JavaScript holds it. Tasks hold a handle's box too: the last one closes. */
+/* A handle or a work, as JavaScript holds it. Tasks hold a handle too: the last one closes. */
 typedef struct box {
 	_Atomic(void *) pointer; /* NULL once ended */
 	atomic_int holders;
@@ -51,6 +51,7 @@ void *box_pointer(call *c, size_t index, bool is_work);
 void box_drop(box *b);
 
 /* Each throws and gives false or NULL where it cannot. */
+bool take_refused(call *c, const char *name, const char *wanted, napi_value value);
 bool take_bytes(call *c, napi_value value, const char *name, knocker_bytes *out);
 bool take_integer(call *c, napi_value value, const char *name, int64_t *out);
 bool take_values(call *c, napi_value list, knocker_value **out, int32_t *count);

@@ -3,10 +3,10 @@
  * loop nor libuv's pool waits for them. It runs what it is given in order, and each answer settles
  * a promise. A task keeps the process alive, an idle lane does not.
  */
+#include "glue.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
-#include "glue.h"
 
 typedef struct task {
 	struct task *next;
@@ -106,8 +106,8 @@ static void task_tell(napi_env env, napi_value unused, void *context, void *data
 
 		napi_reject_deferred(env, t->promise, error_value(&c, t->result, text));
 	} else if (env) {
-		napi_value answer =
-			t->run == run_wait ? give_integer(&c, t->result) : give_rows(&c, t->rows);
+		napi_value answer = t->run == run_wait ? give_integer(&c, t->result)
+		                                       : give_rows(&c, t->rows);
 
 		if (t->run != run_wait)
 			t->rows = NULL;

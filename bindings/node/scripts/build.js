@@ -13,6 +13,7 @@ const made = join(root, "native", "build");
 const platform = `${process.platform}-${process.arch}`;
 const prebuilt = join(root, "prebuilds", platform, "knocker.node");
 const CORE = ["knocker.c", "knocker.h"];
+const SOURCES = ["addon.c", "operate.c", "glue.c", "members.c", "lane.c"];
 const HEADERS = ["node_api.h", "node_api_types.h", "js_native_api.h", "js_native_api_types.h"];
 
 /** Where Node's headers are: beside this Node, or where the system puts them. */
@@ -36,7 +37,7 @@ function gather() {
 function compile(to) {
   const flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-fPIC", "-fvisibility=hidden", `-I${made}`];
   const warnings = process.argv.includes("--strict") ? ["-Wall", "-Wextra", "-Werror"] : [];
-  const sources = ["addon.c", "glue.c", "lane.c"].map((name) => join(root, "native", name));
+  const sources = SOURCES.map((name) => join(root, "native", name));
   const core = join(made, "knocker.o");
   const compiler = process.env.CC || "cc";
   mkdirSync(dirname(to), { recursive: true });
