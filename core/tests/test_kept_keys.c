@@ -108,8 +108,8 @@ static void *many_thread(void *result)
 	return NULL;
 }
 
-/* Children, forked while threads are busy where that can be: one that waited for a lock which nobody
- * holds would not end. */
+/* Children, forked while threads are busy where that can be: one that waited for a lock that
+ * nobody holds would not end. */
 static void forked(void)
 {
 	int i, status, ended = 0;
