@@ -211,22 +211,22 @@ class Worker {
     }
     const work = native.begin(inside.handle, job.job_id, job.claim);
     if (!work) return false;
+    /** @type {Row} */
     let event;
     /** @type {[number, string | null, number]} */
     let outcome = [NO_HANDLER, null, 0];
     this.currentEventId = job.event_id;
+    inside.depth += 1;
     try {
       event = new rows.Event(native.event(work)[0], work);
-      const row = /** @type {Row} */ (event);
-      const own = inside.handlers.get(row.endpoint);
-      const handler = own?.get(row.event_type) ?? own?.get(null);
-      inside.depth += 1;
+      const own = inside.handlers.get(event.endpoint);
+      const handler = own?.get(event.event_type) ?? own?.get(null);
       if (handler) outcome = outcomeOf(handler, event, new Tx(inside.registry, work), inside.log);
     } catch (error) {
       native.abandon(work);
       throw error;
     } finally {
-      inside.depth -= event ? 1 : 0;
+      inside.depth -= 1;
       this.currentEventId = null;
     }
     return this.#settle(work, event, outcome);
@@ -300,15 +300,11 @@ class Worker {
   stop() {
     this.stopping = true;
     const again = () => {
-      if (!this.running) return;
+      if (!this.running || this.inside.closed) return; // closing ends the wait too
       native.wake(this.inside.handle);
       setTimeout(again, 10);
     };
-    try {
-      again();
-    } catch {
-      // The handle is closed, and that ends the wait too.
-    }
+    again();
   }
 
   /** @param {AbortSignal | undefined} signal @param {Function | undefined} onError

@@ -35,7 +35,8 @@ function gather() {
 
 /** @param {string} to */
 function compile(to) {
-  const flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-fPIC", "-fvisibility=hidden", `-I${made}`];
+  const flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-fPIC", "-fvisibility=hidden", `-I${made}`,
+    ...(process.env.CFLAGS ?? "").split(" ").filter(Boolean)];
   const warnings = process.argv.includes("--strict") ? ["-Wall", "-Wextra", "-Werror"] : [];
   const sources = SOURCES.map((name) => join(root, "native", name));
   const core = join(made, "knocker.o");

@@ -82,6 +82,18 @@ test("closing the handle ends its worker", async (t) => {
   await assert.rejects(inbox.receiveAsync({ endpoint: "x" }), Closed);
 });
 
+test("a handle that is closed while its worker stops throws nothing", async (t) => {
+  const { inbox } = withEvent(t);
+  const stop = new AbortController();
+  const worker = inbox.runWorker({ signal: stop.signal });
+  await sleep(20);
+  stop.abort();
+  inbox.close();
+  await worker;
+  await sleep(30);
+  assert.equal(inbox.workerStates()[0].running, false);
+});
+
 test("requests are answered while a worker is busy, and onDead hears of the dead", async (t) => {
   const { inbox } = withEvent(t, { maxAttempts: 1 });
   inbox.receiveMany(Array.from({ length: 200 }, () => ({ endpoint: "x" })));

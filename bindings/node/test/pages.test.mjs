@@ -24,3 +24,9 @@ test("the types declare what the package exports, and nothing else", () => {
   const names = Object.keys(knocker).filter((name) => name !== "default" && name !== "module.exports");
   assert.deepEqual(declared.map((found) => found[1]).sort(), names.sort());
 });
+
+test("there is one version", () => {
+  const version = read("../../VERSION").trim();
+  assert.equal(knocker.version, version);
+  assert.equal(JSON.parse(read("package.json")).version, version);
+});
