@@ -1,0 +1,59 @@
+# The other languages, for ./run, which sources this: of each its packages, how it is built, its own suite, and the program
+# that is its door of the conformance suite. A language is wired in by these functions and its name in `languages`.
+
+languages="node elixir"
+
+# Where Node.js was not installed by Debian's package, it brought npm and its headers along.
+install_node() {
+	[[ -x $(command -v node) && -x $(command -v npm) && -e /usr/include/node/node_api.h ]] || install_packages nodejs npm libnode-dev
+	(($(node -p 'process.versions.node.split(".")[0]') >= 18)) || die "node is $(node --version), and must be 18 or newer"
+}
+
+# What only the tests need comes from npm into folders that git ignores: npm_folder NAME FOLDER
+npm_folder() {
+	local stamp
+	stamp="$(node --version) $(sha256sum <"$2/package.json")"
+	[[ -e $2/node_modules/.stamp && $(<"$2/node_modules/.stamp") == "$stamp" ]] && return 0
+	say "installing what $2/package.json names"
+	quietly "npm-$1" npm install --prefix "$2" --no-package-lock --ignore-scripts --no-audit --no-fund
+	printf '%s\n' "$stamp" >"$2/node_modules/.stamp"
+}
+
+build_node() {
+	install_node
+	npm_folder node bindings/node
+	npm_folder node-example examples/node
+	say "building the Node addon"
+	quietly build-node node bindings/node/scripts/build.js --strict
+}
+
+suite_node() {
+	(cd bindings/node && npm run --silent lint)
+	checked node-test node --test bindings/node/test/*.test.mjs
+	checked node-example sh examples/node/check.sh
+}
+
+door_node() { node bindings/node/conformance.mjs; }
+
+packages_elixir="elixir erlang-dev"
+export MIX_ENV=test
+
+build_elixir() {
+	install_packages $packages_elixir
+	say "building the Mix project"
+	(cd bindings/elixir && quietly build-elixir mix compile --warnings-as-errors)
+}
+
+suite_elixir() {
+	(
+		cd bindings/elixir
+		mix format --check-formatted
+		checked exunit mix test
+	)
+	checked elixir-example sh examples/elixir/check.sh
+}
+
+door_elixir() { cd bindings/elixir && exec mix run --no-compile conformance.exs; }
+
+# As a program of its own it is one of these doors: languages.sh door_NAME
+[[ ${BASH_SOURCE[0]} != "$0" ]] || "$@"
