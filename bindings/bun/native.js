@@ -49,7 +49,7 @@ function refuse(name, wanted, value) {
   return makeError(INVALID_ARGUMENT, `${name} must be ${wanted}, not ${kind === "string" ? "text" : kind}`);
 }
 
-const problem = new Uint8Array(256);
+const problem = new Uint8Array(new ArrayBuffer(256)), AT_PROBLEM = ptr(problem);
 const decoder = new TextDecoder();
 
 /** The result of a call, or its error. */
@@ -69,7 +69,7 @@ function bytesOf(value, name, held) {
   if (value === undefined || value === null) return NOTHING;
   let bytes = value;
   if (typeof value === "string") {
-    if (/\p{Surrogate}/u.test(value)) throw refuse(name, "text without lone surrogates", value);
+    if (!value.isWellFormed()) throw refuse(name, "text without lone surrogates", value);
     bytes = encoder.encode(value);
   } else if (value instanceof ArrayBuffer) bytes = new Uint8Array(value);
   else if (ArrayBuffer.isView(value)) {
@@ -155,8 +155,8 @@ function valuesOf(list, held) {
 // -- out of C
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const cell = new BigInt64Array(VALUE), real = new Float64Array(cell.buffer);
-const slot = new BigInt64Array(2);
+const cell = new BigInt64Array(new ArrayBuffer(VALUE * 8)), AT_CELL = ptr(cell), real = new Float64Array(cell.buffer);
+const slot = new BigInt64Array(new ArrayBuffer(16)), AT_SLOT = ptr(slot);
 
 function integer(number) {
   const small = Number(number);
@@ -179,15 +179,27 @@ function cellValue() {
   }
 }
 
+/** The columns of what a call gives: of all but the application's own queries they are always the
+ * same, and remembered. */
+const columns = new Map();
+
+function namesOf(pointer, call) {
+  const known = columns.get(call);
+  if (known) return known;
+  const names = Array.from({ length: C.rows_columns(pointer) }, (_, i) => String(C.rows_name(pointer, i)));
+  if (![C.query, C.read, C.get, C.list].includes(call)) columns.set(call, names);
+  return names;
+}
+
 /** An array of objects; frees the rows. */
-function rowsAt(pointer) {
+function rowsAt(pointer, call) {
   const list = [];
   if (!pointer) return list;
-  const names = Array.from({ length: C.rows_columns(pointer) }, (_, i) => String(C.rows_name(pointer, i)));
+  const names = namesOf(pointer, call);
   while (C.rows_next(pointer) === 0) {
     const row = {};
     for (const [index, name] of names.entries()) {
-      C.rows_value(pointer, index, ptr(cell));
+      C.rows_value(pointer, index, AT_CELL);
       row[name] = cellValue();
     }
     list.push(row);
@@ -199,11 +211,11 @@ function rowsAt(pointer) {
 /** Calls what ends with rows and an error. */
 function rows(call, ...args) {
   slot[0] = 0n;
-  checked(call(...args, ptr(slot), ptr(problem)));
-  return rowsAt(Number(slot[0]));
+  checked(call(...args, AT_SLOT, AT_PROBLEM));
+  return rowsAt(Number(slot[0]), call);
 }
 
-const done = (call, ...args) => void checked(call(...args, ptr(problem)));
+const done = (call, ...args) => void checked(call(...args, AT_PROBLEM));
 
 // -- handles and works
 
@@ -252,7 +264,7 @@ const native = {
   open(given) {
     const held = [];
     slot[0] = 0n;
-    checked(C.open(ptr(structOf(OPEN, given, held)), ptr(slot), ptr(problem)));
+    checked(C.open(ptr(structOf(OPEN, given, held)), AT_SLOT, AT_PROBLEM));
     return boxed(Number(slot[0]), false);
   },
   close(object) {
@@ -264,7 +276,7 @@ const native = {
   setClock: (object, ms) => done(C.clock_set, handle(object), integerOf(ms, "ms")),
   addEndpoint(object, given) {
     const held = [];
-    checked(C.endpoint_add(handle(object), ptr(structOf(ENDPOINT, given, held)), ptr(slot), ptr(problem)));
+    checked(C.endpoint_add(handle(object), ptr(structOf(ENDPOINT, given, held)), AT_SLOT, AT_PROBLEM));
     return integer(slot[0]);
   },
   pause(object, name, paused) {
@@ -301,14 +313,14 @@ const native = {
   wake: (object) => void C.wake(handle(object)),
   begin(object, job, claim) {
     slot[0] = 0n;
-    const found = checked(C.work_begin(handle(object), job, claim, ptr(slot), ptr(problem)));
+    const found = checked(C.work_begin(handle(object), job, claim, AT_SLOT, AT_PROBLEM));
     return found === 0 ? boxed(Number(slot[0]), true) : undefined;
   },
   event: (object) => rows(C.work_event, work(object)),
   execute(object, sql, values) {
-    const held = [], at = ptr(slot);
+    const held = [], at = AT_SLOT;
     checked(C.execute(work(object), ...bytesOf(sql, "sql", held), ptr(valuesOf(values, held)),
-      values.length, at, at + 8, ptr(problem)));
+      values.length, at, at + 8, AT_PROBLEM));
     return [integer(slot[0]), integer(slot[1])];
   },
   query(object, sql, values) {
@@ -358,7 +370,7 @@ const native = {
 const SLEEPERS = {
   wait(pointer, given, ms) {
     const held = [];
-    return checked(C.wait(pointer, ptr(structOf(CLAIM, given, held)), ms, ptr(problem)));
+    return checked(C.wait(pointer, ptr(structOf(CLAIM, given, held)), ms, AT_PROBLEM));
   },
   receiveMany(pointer, requests) {
     const held = [];
