@@ -153,6 +153,8 @@ bool scheme_handshake_answer(scheme_reading *r, bool is_signed, scheme_verdict *
 bool scheme_answer_write(scheme_reading *r, const scheme_answer *answer, scheme_verdict *out);
 
 /* scheme_verify.c */
+/* The digest that the request names, under that name. False: refused. */
+bool scheme_digest_named(scheme_reading *r, const scheme_alg *alg, digest *d, knocker_bytes *name);
 bool scheme_signed_choose(scheme_reading *r, const scheme_try *t, scheme_templates *out);
 
 /* scheme_redact.c */

@@ -95,33 +95,38 @@ knocker_bytes scheme_encode(scheme_reading *r, encoding how, knocker_bytes bytes
 	return (knocker_bytes){text, (int64_t)len};
 }
 
+static size_t sign_compute(scheme_reading *r, const scheme_try *t, const scheme_key *key, digest d,
+                           const knocker_bytes *parts, size_t count, uint8_t *computed)
+{
+	if (key->pair)
+		return crypto_public_sign(key->pair, d, scheme_join(r, parts, count), computed);
+	if (t->groups[key->group].kind->id == KIND_HASH)
+		return crypto_hash(d, parts, count, computed);
+	return key->hmac[d] ? crypto_key_hmac(key->hmac[d], parts, count, computed) : 0;
+}
+
 static int32_t sign_digest(scheme_reading *r, const scheme_try *t, const scheme_key *key,
                            knocker_bytes *out, knocker_error *error)
 {
 	const scheme_alg *alg = &t->groups[key->group].alg;
-	knocker_bytes parts[SCHEME_PARTS_MAX], pieces[3];
+	knocker_bytes parts[SCHEME_PARTS_MAX], pieces[3], name;
 	uint8_t computed[CRYPTO_SIGNATURE_MAX];
 	scheme_templates sign;
 	size_t len;
+	digest d;
 
-	if (!scheme_signed_choose(r, t, &sign))
+	if (!scheme_digest_named(r, alg, &d, &name) || !scheme_signed_choose(r, t, &sign))
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "the request cannot be signed: %s", r->error);
 	scheme_url_spell(r);
 	if (!scheme_template_fill(r, &sign.list[0], true, key, 0, parts))
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "the request cannot be signed: %s",
 		            r->error ? r->error : "a text is missing");
-	if (key->pair)
-		len = crypto_public_sign(key->pair, alg->fixed, scheme_join(r, parts, sign.list[0].count),
-		                         computed);
-	else if (t->groups[key->group].kind->id == KIND_HASH)
-		len = crypto_hash(alg->fixed, parts, sign.list[0].count, computed);
-	else
-		len = crypto_key_hmac(key->hmac[alg->fixed], parts, sign.list[0].count, computed);
+	len = sign_compute(r, t, key, d, parts, sign.list[0].count, computed);
 	if (len == 0 && key->pair)
 		return sign_refuse(error, "its key is a public one, which only verifies");
 	if (len == 0)
 		return fail_memory(error);
-	pieces[0] = alg->how == ALG_AUTO ? bytes_of(sign_digest_name(alg->fixed)) : bytes_of("");
+	pieces[0] = alg->how == ALG_AUTO ? bytes_of(sign_digest_name(d)) : bytes_of("");
 	pieces[1] = bytes_given(r->scheme->signature.prefix) ? r->scheme->signature.prefix
 	                                                     : bytes_of("");
 	pieces[2] = scheme_encode(r, r->scheme->signature.encoding,
@@ -254,21 +259,25 @@ static int32_t sign_line_end(scheme_reading *r, buffer *b, const scheme_source *
 	return sendable ? 0 : sign_unsendable(r, source, error);
 }
 
-/* The header in which the digest is named, where that is all that it holds. */
+/* The header in which the digest is named, where that is all that it holds: under the request's own
+ * name for it, where it has one. */
 static void sign_algorithm(scheme_reading *r, const scheme_alg *alg, buffer *b)
 {
+	knocker_bytes name;
+	digest d;
 	size_t i;
 
 	if (alg->how != ALG_BY_SOURCE || alg->has_fallback || bytes_given(alg->pick) ||
-	    alg->from.list[0].kind != SOURCE_HEADER)
+	    alg->from.list[0].kind != SOURCE_HEADER || !scheme_digest_named(r, alg, &d, &name))
 		return;
-	for (i = 0; i < alg->map_count; i++)
-		if (alg->map[i].digest == alg->fixed) {
-			sign_header(r, b, &alg->from.list[0]);
-			buffer_bytes(b, alg->map[i].name);
-			buffer_text(b, "\n");
-			return;
-		}
+	for (i = 0; !bytes_given(name) && i < alg->map_count; i++)
+		if (alg->map[i].digest == d)
+			name = alg->map[i].name;
+	if (!bytes_given(name))
+		return;
+	sign_header(r, b, &alg->from.list[0]);
+	buffer_bytes(b, name);
+	buffer_text(b, "\n");
 }
 
 /* The header in which other headers are listed. */

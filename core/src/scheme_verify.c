@@ -33,12 +33,14 @@ static scheme_text verify_alg_named(const scheme_alg *alg, knocker_bytes text)
 	return named;
 }
 
-static bool verify_digest(scheme_reading *r, const scheme_alg *alg, digest *d)
+/* `*name` stays absent where none is named, and `*d` what the scheme has for that. */
+bool scheme_digest_named(scheme_reading *r, const scheme_alg *alg, digest *d, knocker_bytes *name)
 {
 	scheme_text read, named;
 	size_t i;
 
 	*d = alg->fixed;
+	*name = (knocker_bytes){0};
 	if (alg->how != ALG_BY_SOURCE)
 		return true;
 	read = scheme_sources_read(r, alg->from);
@@ -47,7 +49,8 @@ static bool verify_digest(scheme_reading *r, const scheme_alg *alg, digest *d)
 		scheme_refuse(r, REFUSED_AMBIGUOUS, "different algorithms are named");
 		return false;
 	}
-	if (!bytes_given(named.text) && alg->has_fallback)
+	*name = named.text;
+	if (!bytes_given(named.text))
 		return true;
 	for (i = 0; i < alg->map_count; i++)
 		if (bytes_equal(named.text, alg->map[i].name)) {
@@ -55,6 +58,18 @@ static bool verify_digest(scheme_reading *r, const scheme_alg *alg, digest *d)
 			return true;
 		}
 	scheme_refuse(r, REFUSED_MALFORMED, "no algorithm is named '%s'", scheme_shown(r, named.text));
+	return false;
+}
+
+static bool verify_digest(scheme_reading *r, const scheme_alg *alg, digest *d)
+{
+	knocker_bytes name;
+
+	if (!scheme_digest_named(r, alg, d, &name))
+		return false;
+	if (alg->how != ALG_BY_SOURCE || alg->has_fallback || bytes_given(name))
+		return true;
+	scheme_refuse(r, REFUSED_MALFORMED, "no algorithm is named ''");
 	return false;
 }
 
