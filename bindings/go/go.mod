@@ -1,0 +1,3 @@
+module knockersqlite
+
+go 1.19
