@@ -29,6 +29,7 @@ static const sign_case sign_cases[] = {
 	{NULL, SETTINGS "algorithm=\n", NULL, "no algorithm is named ''"},
 	{NULL, SETTINGS "algorithm=HMAC_SHA1,algorithm=HMAC_SHA256\n", NULL,
      "different algorithms are named"},
+	{NAMED, "", "x-alg: two\n" ABC_SHA256, NULL},
 	{NAMED, "X-Alg: one\n", "x-alg: one\n" ABC_SHA1, NULL},
 	{NAMED, "X-Alg: two\n", "x-alg: two\n" ABC_SHA256, NULL},
 	{NAMED, "X-Alg: 2\n", "x-alg: 2\n" ABC_SHA256, NULL},
