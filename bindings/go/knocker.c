@@ -5530,6 +5530,8 @@ KNOCKER_PRIVATE bool scheme_handshake_answer(scheme_reading *r, bool is_signed, 
 KNOCKER_PRIVATE bool scheme_answer_write(scheme_reading *r, const scheme_answer *answer, scheme_verdict *out);
 
 /* scheme_verify.c */
+/* The digest that the request names, under that name. False: refused. */
+KNOCKER_PRIVATE bool scheme_digest_named(scheme_reading *r, const scheme_alg *alg, digest *d, knocker_bytes *name);
 KNOCKER_PRIVATE bool scheme_signed_choose(scheme_reading *r, const scheme_try *t, scheme_templates *out);
 
 /* scheme_redact.c */
@@ -12221,33 +12223,38 @@ knocker_bytes scheme_encode(scheme_reading *r, encoding how, knocker_bytes bytes
 	return (knocker_bytes){text, (int64_t)len};
 }
 
+static size_t sign_compute(scheme_reading *r, const scheme_try *t, const scheme_key *key, digest d,
+                           const knocker_bytes *parts, size_t count, uint8_t *computed)
+{
+	if (key->pair)
+		return crypto_public_sign(key->pair, d, scheme_join(r, parts, count), computed);
+	if (t->groups[key->group].kind->id == KIND_HASH)
+		return crypto_hash(d, parts, count, computed);
+	return key->hmac[d] ? crypto_key_hmac(key->hmac[d], parts, count, computed) : 0;
+}
+
 static int32_t sign_digest(scheme_reading *r, const scheme_try *t, const scheme_key *key,
                            knocker_bytes *out, knocker_error *error)
 {
 	const scheme_alg *alg = &t->groups[key->group].alg;
-	knocker_bytes parts[SCHEME_PARTS_MAX], pieces[3];
+	knocker_bytes parts[SCHEME_PARTS_MAX], pieces[3], name;
 	uint8_t computed[CRYPTO_SIGNATURE_MAX];
 	scheme_templates sign;
 	size_t len;
+	digest d;
 
-	if (!scheme_signed_choose(r, t, &sign))
+	if (!scheme_digest_named(r, alg, &d, &name) || !scheme_signed_choose(r, t, &sign))
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "the request cannot be signed: %s", r->error);
 	scheme_url_spell(r);
 	if (!scheme_template_fill(r, &sign.list[0], true, key, 0, parts))
 		return fail(error, KNOCKER_INVALID_ARGUMENT, "the request cannot be signed: %s",
 		            r->error ? r->error : "a text is missing");
-	if (key->pair)
-		len = crypto_public_sign(key->pair, alg->fixed, scheme_join(r, parts, sign.list[0].count),
-		                         computed);
-	else if (t->groups[key->group].kind->id == KIND_HASH)
-		len = crypto_hash(alg->fixed, parts, sign.list[0].count, computed);
-	else
-		len = crypto_key_hmac(key->hmac[alg->fixed], parts, sign.list[0].count, computed);
+	len = sign_compute(r, t, key, d, parts, sign.list[0].count, computed);
 	if (len == 0 && key->pair)
 		return sign_refuse(error, "its key is a public one, which only verifies");
 	if (len == 0)
 		return fail_memory(error);
-	pieces[0] = alg->how == ALG_AUTO ? bytes_of(sign_digest_name(alg->fixed)) : bytes_of("");
+	pieces[0] = alg->how == ALG_AUTO ? bytes_of(sign_digest_name(d)) : bytes_of("");
 	pieces[1] = bytes_given(r->scheme->signature.prefix) ? r->scheme->signature.prefix
 	                                                     : bytes_of("");
 	pieces[2] = scheme_encode(r, r->scheme->signature.encoding,
@@ -12380,21 +12387,25 @@ static int32_t sign_line_end(scheme_reading *r, buffer *b, const scheme_source *
 	return sendable ? 0 : sign_unsendable(r, source, error);
 }
 
-/* The header in which the digest is named, where that is all that it holds. */
+/* The header in which the digest is named, where that is all that it holds: under the request's own
+ * name for it, where it has one. */
 static void sign_algorithm(scheme_reading *r, const scheme_alg *alg, buffer *b)
 {
+	knocker_bytes name;
+	digest d;
 	size_t i;
 
 	if (alg->how != ALG_BY_SOURCE || alg->has_fallback || bytes_given(alg->pick) ||
-	    alg->from.list[0].kind != SOURCE_HEADER)
+	    alg->from.list[0].kind != SOURCE_HEADER || !scheme_digest_named(r, alg, &d, &name))
 		return;
-	for (i = 0; i < alg->map_count; i++)
-		if (alg->map[i].digest == alg->fixed) {
-			sign_header(r, b, &alg->from.list[0]);
-			buffer_bytes(b, alg->map[i].name);
-			buffer_text(b, "\n");
-			return;
-		}
+	for (i = 0; !bytes_given(name) && i < alg->map_count; i++)
+		if (alg->map[i].digest == d)
+			name = alg->map[i].name;
+	if (!bytes_given(name))
+		return;
+	sign_header(r, b, &alg->from.list[0]);
+	buffer_bytes(b, name);
+	buffer_text(b, "\n");
 }
 
 /* The header in which other headers are listed. */
@@ -13820,12 +13831,14 @@ static scheme_text verify_alg_named(const scheme_alg *alg, knocker_bytes text)
 	return named;
 }
 
-static bool verify_digest(scheme_reading *r, const scheme_alg *alg, digest *d)
+/* `*name` stays absent where none is named, and `*d` what the scheme has for that. */
+bool scheme_digest_named(scheme_reading *r, const scheme_alg *alg, digest *d, knocker_bytes *name)
 {
 	scheme_text read, named;
 	size_t i;
 
 	*d = alg->fixed;
+	*name = (knocker_bytes){0};
 	if (alg->how != ALG_BY_SOURCE)
 		return true;
 	read = scheme_sources_read(r, alg->from);
@@ -13834,7 +13847,8 @@ static bool verify_digest(scheme_reading *r, const scheme_alg *alg, digest *d)
 		scheme_refuse(r, REFUSED_AMBIGUOUS, "different algorithms are named");
 		return false;
 	}
-	if (!bytes_given(named.text) && alg->has_fallback)
+	*name = named.text;
+	if (!bytes_given(named.text))
 		return true;
 	for (i = 0; i < alg->map_count; i++)
 		if (bytes_equal(named.text, alg->map[i].name)) {
@@ -13842,6 +13856,18 @@ static bool verify_digest(scheme_reading *r, const scheme_alg *alg, digest *d)
 			return true;
 		}
 	scheme_refuse(r, REFUSED_MALFORMED, "no algorithm is named '%s'", scheme_shown(r, named.text));
+	return false;
+}
+
+static bool verify_digest(scheme_reading *r, const scheme_alg *alg, digest *d)
+{
+	knocker_bytes name;
+
+	if (!scheme_digest_named(r, alg, d, &name))
+		return false;
+	if (alg->how != ALG_BY_SOURCE || alg->has_fallback || bytes_given(name))
+		return true;
+	scheme_refuse(r, REFUSED_MALFORMED, "no algorithm is named ''");
 	return false;
 }
 
