@@ -383,6 +383,7 @@ const SLEEPERS = {
 };
 
 class Lane {
+  #name = crypto.randomUUID();
   #waiting = new Map();
   #numbers = 0;
   #worker = null;
@@ -390,6 +391,8 @@ class Lane {
   #start() {
     const worker = new Worker(join(__dirname, "lane.js"));
     worker.onmessage = ({ data: { id, gives, code, text } }) => {
+      // Bun gives this one the last answers of a lane whose own thread was terminated.
+      if (!this.#waiting.has(id)) return;
       const { resolve, reject } = this.#waiting.get(id);
       this.#waiting.delete(id);
       if (!this.#waiting.size) worker.unref(); // an idle lane keeps no process alive
@@ -403,7 +406,7 @@ class Lane {
     const pointer = handle(object);
     const worker = (this.#worker ??= this.#start());
     return new Promise((resolve, reject) => {
-      const id = (this.#numbers += 1);
+      const id = `${this.#name} ${(this.#numbers += 1)}`;
       // `object` is kept, so that the handle is not closed meanwhile.
       this.#waiting.set(id, { resolve, reject, object });
       worker.ref();
