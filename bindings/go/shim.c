@@ -15,7 +15,7 @@
 #define PRUNE "biii"
 #define RETENTION "ibiiii"
 
-#define FITS(type, texts, integers)                                                               \
+#define FITS(type, texts, integers) \
 	static_assert(sizeof(type) == 8 + 16 * (texts) + 8 * (integers), "the layout of " #type)
 FITS(knocker_open_options, 3, 15);
 FITS(knocker_endpoint, 7, 5);
@@ -79,8 +79,8 @@ static int32_t ask_request(int32_t what, knocker *k, knocker_work *work, packed 
 	default: {
 		knocker_bytes others = take_text(&from);
 		return what == ASK_DIAGNOSE
-		               ? knocker_diagnose(request, others, from.words[0], out, error)
-		               : knocker_diagnose_delivery(k, from.words[0], request, others, out, error);
+		           ? knocker_diagnose(request, others, from.words[0], out, error)
+		           : knocker_diagnose_delivery(k, from.words[0], request, others, out, error);
 	}
 	}
 }
@@ -132,7 +132,7 @@ int32_t shim_many(knocker *k, const char *text, const int64_t *words, int32_t co
 	const knocker_request **pointers = calloc(many, sizeof *pointers);
 	int32_t result = KNOCKER_STORAGE;
 	error->code = result;
-	strcpy(error->text, "no memory");
+	memcpy(error->text, "no memory", sizeof "no memory");
 	if (requests && pointers) {
 		for (int32_t i = 0; i < count; i++)
 			pointers[i] = take(&from, &requests[i], sizeof *requests, REQUEST);
@@ -152,7 +152,7 @@ int32_t shim_sql(knocker *k, knocker_work *work, const char *text, const int64_t
 	knocker_value *values = calloc(count > 0 ? (size_t)count : 1, sizeof *values);
 	if (!values) {
 		error->code = KNOCKER_STORAGE;
-		strcpy(error->text, "no memory");
+		memcpy(error->text, "no memory", sizeof "no memory");
 		return KNOCKER_STORAGE;
 	}
 	for (int32_t i = 0; i < count; i++) {
