@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = Path(os.environ.get("KNOCKER_BUILD", ROOT / "build"))
 PRODUCTS = ("knocker.so", "knocker.c", "knocker.h")
 LANGUAGES = {
+    "bun.md": "bindings/bun/test/pages.test.js",
     "elixir.md": "bindings/elixir/test/readme_test.exs",
     "node.md": "bindings/node/test/pages.test.mjs",
 }

@@ -1,7 +1,27 @@
 # The other languages, for ./run, which sources this: of each its packages, how it is built, its own suite, and the program
 # that is its door of the conformance suite. A language is wired in by these functions and its name in `languages`.
 
-languages="node elixir"
+build=${build:-$PWD/build}
+languages="go node bun elixir"
+
+# The module carries the flattened core in git, since `go get` builds nothing; suite_go says when it is not today's.
+build_go() {
+	command -v go >/dev/null || install_packages golang-go
+	say "building the Go module"
+	(cd bindings/go && quietly build-go go build -o "$build/go-door" ./conformance)
+}
+
+suite_go() {
+	cmp build/knocker.c bindings/go/knocker.c && cmp build/knocker.h bindings/go/knocker.h || die "bindings/go/sync.sh brings today's core"
+	(
+		cd bindings/go
+		go vet ./...
+		[[ -z $(gofmt -l .) ]] || die "gofmt would write otherwise: $(gofmt -l .)"
+		checked go-test go test -race -count=1 ./...
+	)
+}
+
+door_go() { exec "$build/go-door"; }
 
 # Where Node.js was not installed by Debian's package, it brought npm and its headers along.
 install_node() {
@@ -34,6 +54,28 @@ suite_node() {
 }
 
 door_node() { node bindings/node/conformance.mjs; }
+
+# Bun itself comes from npm, of this version: bun:ffi differs from one to the next.
+bun_version=1.1.45
+export PATH=$PWD/build/bun/node_modules/.bin:$PATH
+
+build_bun() {
+	install_node
+	if [[ $(command -v bun) != "$build/bun/"* || $(bun --version) != "$bun_version" ]]; then
+		say "installing bun $bun_version into build/bun"
+		mkdir -p "$build/bun"
+		quietly npm-bun npm install --prefix "$build/bun" --no-audit --no-fund "bun@$bun_version"
+	fi
+	say "building the Bun package"
+	quietly build-bun sh bindings/bun/scripts/build.sh
+}
+
+suite_bun() {
+	(cd bindings/bun && checked bun-test bun test)
+	checked bun-example sh examples/bun/check.sh
+}
+
+door_bun() { bun bindings/bun/build/knocker-sqlite/conformance.mjs; }
 
 packages_elixir="elixir erlang-dev"
 export MIX_ENV=test

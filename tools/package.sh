@@ -60,6 +60,8 @@ package_source() {
 
 package_node() { quietly package-node sh bindings/node/scripts/package.sh "$dist" && say "installed the npm package, prebuilt and from source, and ran its quick start"; }
 
+package_bun() { quietly package-bun sh bindings/bun/scripts/package.sh "$dist" && say "installed the npm package for Bun, and ran its quick start"; }
+
 package_elixir() { quietly package-elixir bindings/elixir/package.sh "$dist" check && say "used the Mix project by path, and ran its quick start"; }
 
 package_all() {
