@@ -17,8 +17,9 @@ suite_go() {
 		cd bindings/go
 		go vet ./...
 		[[ -z $(gofmt -l .) ]] || die "gofmt would write otherwise: $(gofmt -l .)"
-		checked go-test go test -race -count=1 ./...
+		checked go-test env KNOCKER_BUILD="$build" go test -race -count=1 ./...
 	)
+	checked go-example sh examples/go/check.sh
 }
 
 door_go() { exec "$build/go-door"; }

@@ -62,6 +62,21 @@ package_node() { quietly package-node sh bindings/node/scripts/package.sh "$dist
 
 package_bun() { quietly package-bun sh bindings/bun/scripts/package.sh "$dist" && say "installed the npm package for Bun, and ran its quick start"; }
 
+# The module with the core inside, and the example built from it elsewhere.
+package_go() {
+	local name room
+	name=knockersqlite-$(<VERSION)
+	room=$(mktemp -d)
+	mkdir "$room/$name"
+	cp bindings/go/*.go bindings/go/*.[ch] bindings/go/go.mod bindings/go/README.md LICENSE "$room/$name"
+	rm -f "$room/$name"/*_test.go
+	tar -C "$room" --sort=name --owner=0 --group=0 -czf "$dist/$name.tar.gz" "$name"
+	cp -r examples/go "$room/example"
+	(cd "$room/example" && go mod edit -replace "knockersqlite=../$name" && quietly package-go go build -o server .)
+	rm -rf "$room"
+	say "built the example from the Go module"
+}
+
 package_elixir() { quietly package-elixir bindings/elixir/package.sh "$dist" check && say "used the Mix project by path, and ran its quick start"; }
 
 package_all() {
