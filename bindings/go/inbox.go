@@ -6,9 +6,12 @@ package knockersqlite
 import "C"
 
 import (
+	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 const (
@@ -46,8 +49,8 @@ type Options struct {
 
 // Inbox is an open file. Goroutines share it freely.
 type Inbox struct {
-	mu        sync.RWMutex // guards the maps, and k against its end
-	k         *C.knocker
+	mu        sync.RWMutex   // guards the maps, and k against its end
+	k         unsafe.Pointer // a *C.knocker; nil once closed, for C uses its place again
 	handlers  map[[2]string]Handler
 	providers map[string]registered
 }
@@ -80,9 +83,11 @@ func Open(path string, options ...Options) (*Inbox, error) {
 	inbox := &Inbox{handlers: map[[2]string]Handler{}, providers: map[string]registered{}}
 	var e C.knocker_error
 	text, words := p.pointers()
-	if err := failure(C.shim_ask(C.ASK_OPEN, nil, nil, text, words, &inbox.k, nil, &e), &e); err != nil {
+	var k *C.knocker
+	if err := failure(C.shim_ask(C.ASK_OPEN, nil, nil, text, words, &k, nil, &e), &e); err != nil {
 		return nil, err
 	}
+	inbox.k = unsafe.Pointer(k)
 	runtime.SetFinalizer(inbox, func(i *Inbox) { _ = i.Close() })
 	return inbox, nil
 }
@@ -94,12 +99,19 @@ func clockMS(now time.Time) int64 {
 	return now.UnixMilli()
 }
 
+func (i *Inbox) handle() *C.knocker { return (*C.knocker)(atomic.LoadPointer(&i.k)) }
+
 // Close ends all waits and closes. A later call fails with ErrClosed.
 func (i *Inbox) Close() error {
 	defer runtime.KeepAlive(i)
 	var e C.knocker_error
-	err := failure(C.knocker_close(i.k, &e), &e)
-	if known, ok := err.(*Error); ok && known.Code == ErrClosed.Code {
+	k := i.handle()
+	if k == nil {
+		return nil
+	}
+	err := failure(C.knocker_close(k, &e), &e)
+	if err == nil || errors.Is(err, ErrClosed) {
+		atomic.CompareAndSwapPointer(&i.k, unsafe.Pointer(k), nil)
 		return nil
 	}
 	return err
@@ -109,12 +121,12 @@ func (i *Inbox) Close() error {
 func (i *Inbox) SetClock(now time.Time) error {
 	defer runtime.KeepAlive(i)
 	var e C.knocker_error
-	return failure(C.knocker_clock_set(i.k, C.int64_t(clockMS(now)), &e), &e)
+	return failure(C.knocker_clock_set(i.handle(), C.int64_t(clockMS(now)), &e), &e)
 }
 
 func (i *Inbox) ask(what C.int32_t, p *packed) ([]Row, error) {
 	defer runtime.KeepAlive(i)
-	rows, _, err := ask(what, i.k, nil, p)
+	rows, _, err := ask(what, i.handle(), nil, p)
 	return rows, err
 }
 
@@ -188,7 +200,7 @@ func (i *Inbox) receive(work *C.knocker_work, r ReceiveParams) (Result, error) {
 	if err := r.pack(p, 0, ""); err != nil {
 		return Result{}, err
 	}
-	return result(ask(C.ASK_RECEIVE, i.k, work, p))
+	return result(ask(C.ASK_RECEIVE, i.handle(), work, p))
 }
 
 func (i *Inbox) ingest(work *C.knocker_work, r IngestParams) (Result, error) {
@@ -197,7 +209,7 @@ func (i *Inbox) ingest(work *C.knocker_work, r IngestParams) (Result, error) {
 	if err := r.pack(p); err != nil {
 		return Result{}, err
 	}
-	return result(ask(C.ASK_INGEST, i.k, work, p))
+	return result(ask(C.ASK_INGEST, i.handle(), work, p))
 }
 
 func result(rows []Row, _ int, err error) (Result, error) {
@@ -238,7 +250,7 @@ func (i *Inbox) ReceiveMany(requests []ReceiveParams) ([]Received, error) {
 	var e C.knocker_error
 	var out *C.knocker_rows
 	text, words := p.pointers()
-	code := C.shim_many(i.k, text, words, C.int32_t(len(sent)), &out, &e)
+	code := C.shim_many(i.handle(), text, words, C.int32_t(len(sent)), &out, &e)
 	rows := copied(out)
 	if err := failure(code, &e); err != nil {
 		return nil, err

@@ -180,3 +180,27 @@ func TestTheCopiedCoreIsFresh(t *testing.T) {
 		}
 	}
 }
+
+func TestAClosedInboxClosesNoOther(t *testing.T) {
+	first, err := Open(filepath.Join(t.TempDir(), "first.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Open(filepath.Join(t.TempDir(), "second.db")) // C gives it the first one's place
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if _, err := first.Stats(); !errors.Is(err, ErrClosed) {
+		t.Fatalf("a closed inbox says %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatalf("closing twice says %v", err)
+	}
+	if _, err := second.Stats(); err != nil {
+		t.Fatalf("the second inbox was closed by the first: %v", err)
+	}
+}

@@ -10712,7 +10712,7 @@ int32_t scheme_parse_name(scheme_parser *p, const char *what, knocker_bytes text
 				rc = parse_wrong(p, what, "has a {family} where there is none:", text);
 			buffer_bytes(&made, p->family);
 			at += 8;
-		} else if (bytes_starts(rest, "{option:") && end > 8) {
+		} else if (bytes_starts(rest, "{option:") && end > 0) {
 			knocker_bytes name = bytes_part(rest, 8, (size_t)end);
 
 			if (scheme_option_find(p->scheme, name) < 0)

@@ -54,12 +54,17 @@ func (p *packed) pointers() (*C.char, *C.int64_t) {
 	return (*C.char)(unsafe.Pointer(&p.text[0])), (*C.int64_t)(unsafe.Pointer(&p.words[0]))
 }
 
+const nullHandle = "the handle is NULL"
+
 func failure(result C.int32_t, e *C.knocker_error) error {
 	if result >= 0 {
 		return nil
 	}
-	code := Code(result)
-	return &Error{Code: code, Name: C.GoString(C.knocker_error_name(C.int64_t(code))), Text: C.GoString(&e.text[0])}
+	code, text := Code(result), C.GoString(&e.text[0])
+	if text == nullHandle { // no inbox has none before it is closed
+		code, text = C.KNOCKER_CLOSED, "this inbox is closed"
+	}
+	return &Error{Code: code, Name: C.GoString(C.knocker_error_name(C.int64_t(code))), Text: text}
 }
 
 // ask calls the core; the integer tells "done" from "nothing there".

@@ -63,7 +63,7 @@ func get[T any](i *Inbox, kind C.int32_t, id int64) (one T, err error) {
 	defer runtime.KeepAlive(i)
 	var e C.knocker_error
 	var out *C.knocker_rows
-	code := C.knocker_get(i.k, kind, C.int64_t(id), &out, &e)
+	code := C.knocker_get(i.handle(), kind, C.int64_t(id), &out, &e)
 	rows := copied(out)
 	if err = failure(code, &e); err == nil {
 		one = into[T](rows)[0]
@@ -89,21 +89,21 @@ func (i *Inbox) Ignore(eventID int64, reason string) error {
 func (i *Inbox) Replay(eventID int64) error {
 	defer runtime.KeepAlive(i)
 	var e C.knocker_error
-	return failure(C.knocker_replay(i.k, C.int64_t(eventID), &e), &e)
+	return failure(C.knocker_replay(i.handle(), C.int64_t(eventID), &e), &e)
 }
 
 // Requeue queues an event that failed or lost its place.
 func (i *Inbox) Requeue(eventID int64) error {
 	defer runtime.KeepAlive(i)
 	var e C.knocker_error
-	return failure(C.knocker_requeue(i.k, C.int64_t(eventID), &e), &e)
+	return failure(C.knocker_requeue(i.handle(), C.int64_t(eventID), &e), &e)
 }
 
 // ReplayDelivery queues a delivery's event, with that delivery's body.
 func (i *Inbox) ReplayDelivery(deliveryID int64) error {
 	defer runtime.KeepAlive(i)
 	var e C.knocker_error
-	return failure(C.knocker_replay_delivery(i.k, C.int64_t(deliveryID), &e), &e)
+	return failure(C.knocker_replay_delivery(i.handle(), C.int64_t(deliveryID), &e), &e)
 }
 
 // Pause holds the handling of an endpoint's events; receiving goes on.
@@ -123,7 +123,7 @@ func (i *Inbox) Why(eventID int64) (Row, error) {
 	defer runtime.KeepAlive(i)
 	var e C.knocker_error
 	var out *C.knocker_rows
-	code := C.knocker_why(i.k, C.int64_t(eventID), &out, &e)
+	code := C.knocker_why(i.handle(), C.int64_t(eventID), &out, &e)
 	rows := copied(out)
 	if err := failure(code, &e); err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func (i *Inbox) Stats() ([]Row, error) {
 	defer runtime.KeepAlive(i)
 	var e C.knocker_error
 	var out *C.knocker_rows
-	code := C.knocker_stats(i.k, &out, &e)
+	code := C.knocker_stats(i.handle(), &out, &e)
 	return copied(out), failure(code, &e)
 }
 

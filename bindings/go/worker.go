@@ -163,7 +163,7 @@ func (i *Inbox) run(j job) (recorded bool, err error) {
 	}
 	var e C.knocker_error
 	tx := &Tx{inbox: i}
-	code := C.knocker_work_begin(i.k, C.int64_t(j.JobID), C.int64_t(j.Claim), &tx.work, &e)
+	code := C.knocker_work_begin(i.handle(), C.int64_t(j.JobID), C.int64_t(j.Claim), &tx.work, &e)
 	if code != 0 {
 		return false, failure(code, &e)
 	}
@@ -180,7 +180,7 @@ func (i *Inbox) run(j job) (recorded bool, err error) {
 		end = ending(call(handler, event, tx))
 	}
 	p := new(packed).texts(strings.ToValidUTF8(end.reason, "\uFFFD")).ints(end.kind, end.delay.Milliseconds())
-	_, _, err = ask(C.ASK_SETTLE, i.k, tx.take(), p)
+	_, _, err = ask(C.ASK_SETTLE, i.handle(), tx.take(), p)
 	if errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrBusy) {
 		return false, nil // it costs this job only, which comes due again
 	}
@@ -212,7 +212,7 @@ func (i *Inbox) batch(id string, queues []string, count int) (claimed int, event
 	claimed = len(jobs)
 	defer func() {
 		for _, j := range jobs {
-			C.knocker_release(i.k, C.int64_t(j.JobID), C.int64_t(j.Claim), nil)
+			C.knocker_release(i.handle(), C.int64_t(j.JobID), C.int64_t(j.Claim), nil)
 		}
 		runtime.KeepAlive(i)
 	}()
@@ -297,7 +297,7 @@ func (i *Inbox) wakeWhenDone(ctx context.Context, ended, woken chan struct{}) {
 	case <-ctx.Done():
 	}
 	for {
-		C.knocker_wake(i.k)
+		C.knocker_wake(i.handle())
 		select {
 		case <-ended:
 			return
