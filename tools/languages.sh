@@ -49,8 +49,11 @@ build_node() {
 }
 
 suite_node() {
-	(cd bindings/node && npm run --silent lint)
-	checked node-test node --test bindings/node/test/*.test.mjs
+	(
+		cd bindings/node
+		npm run --silent lint
+		checked node-test node --test test/*.test.mjs
+	)
 	checked node-example sh examples/node/check.sh
 }
 
