@@ -81,7 +81,7 @@ suite_bun() {
 
 door_bun() { bun bindings/bun/build/knocker-sqlite/conformance.mjs; }
 
-packages_elixir="elixir erlang-dev"
+packages_elixir="elixir erlang-dev erlang-syntax-tools"
 export MIX_ENV=test
 
 build_elixir() {
