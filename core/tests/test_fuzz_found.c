@@ -57,6 +57,7 @@ static void header_names_are_names(void)
 		{"{\"X-A\":\"b\"}", "header*: s", "has no header's name"},
 		{"{\"X-A\":\"b\"}", "header*:", NULL},
 		{"{\"X-A\":\"b\"}", "header:x-{option:o}-s", NULL},
+		{"{\"X-A\":\"b\"}", "header:x-{option:o}{option:}", "an option that is not declared"},
 	};
 	size_t i;
 
