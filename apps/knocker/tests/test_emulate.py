@@ -130,10 +130,11 @@ def register(server: Receiver, provider: str) -> tuple[str, list[str]]:
     return secret, flags
 
 
-def extracts_a_type(provider: str) -> bool:
-    """Some bodies do not say what they are, or not where it can be read: Braintree's is XML in base64."""
+def extracts(provider: str, what: str) -> bool:
+    """Some bodies do not say what they are, or not where it can be read: Braintree's is XML in base64. Some senders
+    give nothing that a repeat has and another event has not: Hugging Face."""
     scheme = json.loads((ROOT / "providers" / provider / "provider.json").read_text())["scheme"]
-    return "extends" in scheme or "event_type" in scheme.get("extract", {})
+    return "extends" in scheme or what in scheme.get("extract", {})
 
 
 @pytest.mark.parametrize("path", SENDABLE, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
@@ -142,13 +143,15 @@ def test_each_sample_becomes_an_event_of_its_type_without_a_placeholder_left(
 ) -> None:
     provider, sample = path.parts[-3], json.loads(path.read_text())
     name = sample.get("event_type", path.stem)
-    type = name if extracts_a_type(provider) else None
+    type = name if extracts(provider, "event_type") else None
     secret, flags = register(server, provider)
     flags += ["--count", "3", "--event", name, "--check", str(server.database)]
     told = emulate(provider, server.url(provider), *flags, secret=secret)
     assert told["check"]["events"] == 3 and told["check"]["good"] is True
     found = ask(server.database, "select event_type, body_blob, dedupe_key from knocker_events")
-    assert {row[0] for row in found} == {type} and len({row[2] for row in found}) == 3 and found[0][2]
+    assert [row[0] for row in found] == [type] * 3
+    keys = {row[2] for row in found}
+    assert len(keys) == 3 and None not in keys if extracts(provider, "dedupe") else keys == {None}
     for _, body, _ in found:
         assert b"{{" not in body
         if isinstance(sample["body"], dict):
