@@ -88,7 +88,7 @@ static const struct member members_of_knocker_retention[] = {
              knocker_work *work (struct glue_box *box = NULL) {
 	if ((box = glue_enter($input)) == NULL)
 		SWIG_fail;
-	$1 = box->pointer;
+	$1 = ($1_ltype)box->pointer;
 }
 %typemap(freearg) knocker *k, knocker_work *work { glue_leave(box$argnum); }
 /* One that this call ends: entered alone, and empty once the call has succeeded. */
@@ -96,7 +96,7 @@ static const struct member members_of_knocker_retention[] = {
              knocker_work *ended (struct glue_box *box = NULL) {
 	if ((box = glue_enter_alone($input)) == NULL)
 		SWIG_fail;
-	$1 = box->pointer;
+	$1 = ($1_ltype)box->pointer;
 }
 %typemap(argout) knocker *closed {
 	if (result >= 0)
@@ -213,7 +213,12 @@ OPTIONS(knocker_retention)
 %ignore knocker_close;
 %ignore knocker_settle;
 %ignore knocker_work_free;
+#ifdef SWIGPYTHON
 %nothread check_request;
+#endif
+#ifdef SWIGRUBY
+%include "ruby.i"
+#endif
 %inline %{
 static int32_t close_handle(knocker *closed, knocker_error *error)
 {
@@ -226,15 +231,18 @@ static int32_t settle(knocker_work *ended, int32_t outcome, knocker_bytes reason
 	return knocker_settle(ended, outcome, reason, delay_ms, out, error);
 }
 
-static void abandon(knocker_work *ended)
+static int32_t abandon(knocker_work *ended, knocker_error *error)
 {
-	knocker_work_free(ended);
+	(void)error;
+	return knocker_work_free(ended);
 }
 
 /* The conversion above and nothing else: who fails it fails alone, before a batch is made. */
-static void check_request(const knocker_request *request)
+static int32_t check_request(const knocker_request *request, knocker_error *error)
 {
 	(void)request;
+	(void)error;
+	return 0;
 }
 %}
 #ifdef SWIGPYTHON
