@@ -71,7 +71,12 @@ class Door
   def answer(question)
     @now = question["now"]
     of = question["do"]
-    value = of.start_with?("tx_") ? in_handler(of, question, *@running.fetch(question["tx"])) : send("on_#{of}", question)
+    value = if of.start_with?("tx_")
+              in_handler(of, question,
+                         *@running.fetch(question["tx"]))
+            else
+              send("on_#{of}", question)
+            end
     { "gives" => value }
   rescue KnockerSqlite::Error => e
     { "fails" => e.name, "text" => e.message }

@@ -10,7 +10,8 @@ $VPATH << "$(srcdir)/build"
 $INCFLAGS << " -I$(srcdir) -I$(srcdir)/build"
 $defs << "-D_GNU_SOURCE"
 $CFLAGS << " -std=c11 -O2 -fvisibility=hidden"
-$CXXFLAGS << " -std=c++17 -O2 -fvisibility=hidden -fno-exceptions -fno-rtti -Wno-unused-function -Wno-deprecated-declarations"
+$CXXFLAGS << " -std=c++17 -O2 -fvisibility=hidden -fno-exceptions -fno-rtti"
+$CXXFLAGS << " -Wno-unused-function -Wno-deprecated-declarations" # of what SWIG writes
 # Whatever else in the process carries these names, this extension uses its own.
 $DLDFLAGS << " -Wl,-Bsymbolic -Wl,--as-needed"
 

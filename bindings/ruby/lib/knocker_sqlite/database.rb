@@ -34,19 +34,23 @@ module KnockerSqlite
       OneSqlite.require_one
       level = LEVELS[synchronous.to_s]
       raise InvalidArgument, "synchronous is #{synchronous.inspect}, not \"full\" or \"normal\"" unless level
-      raise InvalidArgument, "max_body_bytes is #{max_body_bytes}" if max_body_bytes.is_a?(Integer) && max_body_bytes.negative?
+
+      if max_body_bytes.is_a?(Integer) && max_body_bytes.negative?
+        raise InvalidArgument,
+              "max_body_bytes is #{max_body_bytes}"
+      end
 
       @queue_name = queue_name
       @clock = clock
       @registry = Registry.new
       @handlers = {}
       @workers = {}
-      counts = { max_attempts: max_attempts, max_readers: max_readers, busy_timeout_ms: busy_timeout_ms,
-                 orphan_bytes: orphan_bytes, orphan_rows: orphan_rows, seed: seed }
+      counts = { max_attempts:, max_readers:, busy_timeout_ms:,
+                 orphan_bytes:, orphan_rows:, seed: }
       times = { visibility_ms: ["visibility_timeout_s", visibility_timeout_s], clock_ms: ["clock", clock],
                 backoff_base_ms: ["backoff_base_s", backoff_base_s], backoff_cap_ms: ["backoff_cap_s", backoff_cap_s] }
       @handle = Native.knocker_open(
-        { path: File.path(path), queue_name: queue_name, init_sql: init_sql, synchronous: level, thread_bound: 1,
+        { path: File.path(path), queue_name:, init_sql:, synchronous: level, thread_bound: 1,
           settle_full: Arguments.flag(settle_full), existing: Arguments.flag(existing),
           max_body_bytes: max_body_bytes.nil? || max_body_bytes.zero? ? -1 : max_body_bytes }
           .merge!(counts.to_h { |name, value| [name, Arguments.count(name, value)] },
@@ -76,7 +80,7 @@ module KnockerSqlite
 
     # +add_endpoint+, and an object to register handlers and receive with.
     def endpoint(positional = nil, name: positional, **options)
-      add_endpoint(name: name, **options)
+      add_endpoint(name:, **options)
       Endpoint.new(self, name)
     end
 
@@ -87,7 +91,7 @@ module KnockerSqlite
     def add_endpoint(positional = nil, name: positional, path: nil, provider: nil, secrets: nil, provider_options: nil,
                      scheme: nil, external: false, enabled: true, queue_name: nil, max_attempts: nil,
                      backoff_base_s: nil, backoff_cap_s: nil, delivery_key: nil, event_key: nil)
-      members = { name: name, path: path, queue_name: queue_name, disabled: Arguments.flag(!enabled),
+      members = { name:, path:, queue_name:, disabled: Arguments.flag(!enabled),
                   max_attempts: Arguments.count("max_attempts", max_attempts),
                   backoff_base_ms: Arguments.milliseconds("backoff_base_s", backoff_base_s),
                   backoff_cap_ms: Arguments.milliseconds("backoff_cap_s", backoff_cap_s) }
@@ -155,7 +159,7 @@ module KnockerSqlite
     # Asks a worker of this handle, or all of them, to finish what it holds and return. A handler of a
     # signal may call it.
     def stop_worker(worker_id = nil)
-      @workers.values.each { |worker| worker.stop if [nil, worker.worker_id].include?(worker_id) }
+      @workers.each_value { |worker| worker.stop if [nil, worker.worker_id].include?(worker_id) }
       Native.wake(@handle)
     end
 
@@ -177,13 +181,17 @@ module KnockerSqlite
     private
 
     def worker(worker_id, options)
-      Worker.new(@handle, @registry, @handlers, worker_id: worker_id, **options)
+      Worker.new(@handle, @registry, @handlers, worker_id:, **options)
     end
 
     # A scheme of the application's own stands for its provider, or beside the provider's name.
     def verified_by(provider, scheme, secrets, options)
-      scheme, provider = provider, "custom" if provider.is_a?(Hash)
-      Arguments.provider_members(provider, secrets, options).merge!(scheme_json: Arguments.object_json("scheme", scheme))
+      if provider.is_a?(Hash)
+        scheme = provider
+        provider = "custom"
+      end
+      Arguments.provider_members(provider, secrets,
+                                 options).merge!(scheme_json: Arguments.object_json("scheme", scheme))
     end
 
     def receive_members(members)

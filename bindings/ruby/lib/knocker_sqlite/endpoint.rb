@@ -11,8 +11,8 @@ module KnockerSqlite
     end
 
     # Registers the block for this event type, or for all that have none of their own.
-    def handle(event_type = nil, &handler)
-      @database.register_handler(name, event_type: event_type, &handler)
+    def handle(event_type = nil, &)
+      @database.register_handler(name, event_type:, &)
     end
 
     # As Database#receive, for this endpoint.

@@ -16,25 +16,25 @@ module KnockerSqlite
 
     # Newest first, at most +limit+ (100); +before_id+ gives the next page.
     def list_events(status: nil, endpoint: nil, event_type: nil, **page)
-      list(Native::KNOCKER_EVENT, page, status: status, endpoint: endpoint, event_type: event_type)
+      list(Native::KNOCKER_EVENT, page, status:, endpoint:, event_type:)
     end
 
     # Newest first. +signature_valid: false+ is "not true": also those that nobody checked.
     def list_deliveries(event_id: nil, endpoint: nil, event_type: nil, signature_valid: nil, orphaned: nil, **page)
       list(Native::KNOCKER_DELIVERY, page,
-           event_id: Arguments.count("event_id", event_id), endpoint: endpoint, event_type: event_type,
+           event_id: Arguments.count("event_id", event_id), endpoint:, event_type:,
            signature_valid: Arguments.choice(signature_valid), orphaned: Arguments.choice(orphaned))
     end
 
     # The runs of handlers: of the newest event first, and of each the last first.
     def list_attempts(event_id = nil, limit: nil, before_id: nil)
-      list(Native::KNOCKER_ATTEMPT, { limit: limit, before_id: before_id },
+      list(Native::KNOCKER_ATTEMPT, { limit:, before_id: },
            event_id: Arguments.count("event_id", event_id))
     end
 
     # What is queued, as it comes due.
     def list_jobs(endpoint: nil, limit: nil)
-      list(Native::KNOCKER_JOB, { limit: limit }, endpoint: endpoint)
+      list(Native::KNOCKER_JOB, { limit: }, endpoint:)
     end
 
     # The endpoints in the file, by name.
@@ -112,7 +112,7 @@ module KnockerSqlite
     # registered in another process.
     def reverify(endpoint, since: nil, limit: nil, after_id: nil, dry_run: false, provider: nil, secrets: nil,
                  provider_options: nil)
-      by = Arguments.provider_members(provider, secrets, provider_options).merge!(endpoint: endpoint)
+      by = Arguments.provider_members(provider, secrets, provider_options).merge!(endpoint:)
       Native.knocker_reverify(@handle, by, since || 0, Arguments.count("after_id", after_id) || 0,
                               Arguments.count("limit", limit) || 0, Arguments.flag(dry_run))
     end
@@ -120,7 +120,7 @@ module KnockerSqlite
     # Removes handled and ignored events received before +older_than+, oldest first.
     def prune_events(older_than:, statuses: nil, limit: nil, dry_run: false)
       statuses_json = Arguments.texts_json("statuses", statuses)
-      members = prune(older_than, limit, dry_run).merge!(statuses_json: statuses_json)
+      members = prune(older_than, limit, dry_run).merge!(statuses_json:)
       Native.knocker_prune_events(@handle, members).first
     end
 
@@ -136,7 +136,7 @@ module KnockerSqlite
     end
 
     def list(kind, page, **filter)
-      Rows.many(Native.knocker_list(@handle, { kind: kind }.merge!(filter, page_members(**page))))
+      Rows.many(Native.knocker_list(@handle, { kind: }.merge!(filter, page_members(**page))))
     end
 
     def page_members(since: nil, limit: nil, before_id: nil)

@@ -11,14 +11,14 @@ module KnockerSqlite
     module_function
 
     def http(body, headers, query, method)
-      { method: method, headers: header_lines(headers), query: query_text(query), body: bytes(body) }
+      { method:, headers: header_lines(headers), query: query_text(query), body: bytes(body) }
     end
 
     def receive(endpoint:, body: nil, headers: nil, query: nil, method: "POST", event_type: nil, provider_event_id: nil,
                 provider_delivery_id: nil, dedupe_key: nil, queue_name: nil, max_attempts: nil, provider: nil,
                 secrets: nil, provider_options: nil, verdict: nil)
-      { endpoint: endpoint, event_type: event_type, provider_event_id: provider_event_id,
-        provider_delivery_id: provider_delivery_id, dedupe_key: dedupe_key, queue_name: queue_name,
+      { endpoint:, event_type:, provider_event_id:,
+        provider_delivery_id:, dedupe_key:, queue_name:,
         max_attempts: Arguments.count("max_attempts", max_attempts) }
         .merge!(http(body, headers, query, method), Arguments.provider_members(provider, secrets, provider_options),
                 verdict ? verdict.members : {})

@@ -35,8 +35,8 @@ module KnockerSqlite
     private
 
     def members
-      { interval_s: interval_s, statuses_json: Arguments.texts_json("event_statuses", event_statuses),
-        event_older_than_s: event_older_than_s, event_limit: event_limit,
+      { interval_s:, statuses_json: Arguments.texts_json("event_statuses", event_statuses),
+        event_older_than_s:, event_limit:,
         orphans_older_than_s: orphan_deliveries_older_than_s, orphans_limit: orphan_deliveries_limit }
     end
 

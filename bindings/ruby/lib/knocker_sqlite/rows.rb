@@ -12,7 +12,8 @@ module KnockerSqlite
 
     # How a column becomes a member where the two differ: its name, and a function.
     CONVERSIONS = {
-      "headers_json" => ["headers", MAP], "query_json" => ["query", MAP], "response_headers" => ["response_headers", LINES],
+      "headers_json" => ["headers", MAP], "query_json" => ["query", MAP],
+      "response_headers" => ["response_headers", LINES],
       "duplicate" => ["duplicate", FLAG], "valid" => ["valid", FLAG], "signature_valid" => ["signature_valid", FLAG],
       "enabled" => ["enabled", FLAG], "paused" => ["paused", FLAG]
     }.freeze

@@ -115,7 +115,7 @@ module KnockerSqlite
       claim = serves(BATCH)
       return sleep(WAIT_MS / 1000.0) unless claim
 
-      Native.knocker_wait(@handle, claim, WAIT_MS) unless stopping?
+      Native.knocker_wait(@handle, claim, WAIT_MS) unless stopping? # asks again each time, of +stop+, too
     end
 
     # Claims and runs some jobs, yields the events whose outcome was recorded, and gives how many it
@@ -150,13 +150,16 @@ module KnockerSqlite
 
       @current_event_id = job["event_id"]
       event = Rows.one(Native.knocker_work_event(work).first)
-      settle(work, event, *run_handler(work, event))
+      status = settle(work, event, *run_handler(work, event))
+      work = nil
+      tell_death(event["id"]) if %w[dead unknown].include?(status)
+      !status.nil?
     ensure
       @current_event_id = nil
       abandon(work) if work
     end
 
-    # Ends a work that was not settled; the others have ended.
+    # Ends a work that was not settled. One whose settling failed has ended, too.
     def abandon(work)
       Native.abandon(work)
     rescue Closed
@@ -176,7 +179,7 @@ module KnockerSqlite
     rescue Dead => e
       [Native::KNOCKER_DEAD, Worker.text(e), 0]
     rescue *FAILURES => e
-      KnockerSqlite.logger.warn { "event #{event["id"]} of #{event["endpoint"].inspect} failed: #{e.full_message}" }
+      warn(event, [Worker.describe(e), *e.backtrace].join("\n  "))
       [Native::KNOCKER_FAILED, Worker.describe(e), 0]
     end
 
@@ -194,19 +197,16 @@ module KnockerSqlite
       [Native::KNOCKER_FAILED, "the handler returned a #{returned.class}: handlers are synchronous", 0]
     end
 
-    # Records an outcome. A lost lease or a busy file costs this job only: it comes due again.
+    # Records an outcome, and gives the event's status. A lost lease or a busy file costs this job only:
+    # nothing is recorded, and it comes due again. Where what a handler wrote could not be committed, that
+    # was recorded as its failure.
     def settle(work, event, outcome, reason, delay_ms)
       @last_error = reason if outcome == Native::KNOCKER_FAILED
-      status = Native.settle(work, outcome, reason, delay_ms).first["status"]
-      tell_death(event["id"]) if status == "dead"
-      true
+      Native.settle(work, outcome, reason, delay_ms).first["status"]
     rescue LeaseLost, Busy, SqlError => e
       @last_error = Worker.text(e)
-      KnockerSqlite.logger.warn { "event #{event["id"]} of #{event["endpoint"].inspect}: #{@last_error}" }
-      return false unless e.is_a?(SqlError)
-
-      tell_death(event["id"]) # what it wrote could not be committed, and that was recorded as its failure
-      true
+      warn(event, @last_error)
+      e.is_a?(SqlError) ? "unknown" : nil
     end
 
     def tell_death(event_id)
@@ -215,6 +215,10 @@ module KnockerSqlite
       event = Rows.one(Native.knocker_get(@handle, Native::KNOCKER_EVENT, event_id).first)
       @on_dead.call(event, event["last_error"]) if event["status"] == "dead"
       false
+    end
+
+    def warn(event, text)
+      KnockerSqlite.logger.warn("event #{event["id"]} of #{event["endpoint"].inspect}: #{text}")
     end
   end
   private_constant :Worker
