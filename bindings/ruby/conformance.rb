@@ -72,7 +72,7 @@ class Door
     @now = question["now"]
     of = question["do"]
     value = if of.start_with?("tx_")
-              in_handler(of, question,
+              in_handler(question,
                          *@running.fetch(question["tx"]))
             else
               send("on_#{of}", question)
@@ -105,8 +105,8 @@ class Door
     raise ending["raise"] if ending.key?("raise")
   end
 
-  def in_handler(of, question, event, transaction)
-    case of
+  def in_handler(question, event, transaction)
+    case question["do"]
     when "tx_event" then event
     when "tx_sql"
       return transaction.query(question["text"], question["values"]) if question["rows"]
@@ -116,7 +116,7 @@ class Door
     when "tx_receive" then answered(transaction.receive(**request(question["words"])))
     when "tx_ingest" then answered(transaction.ingest(**symbols(question["words"])))
     when "tx_extend" then transaction.extend_lease(question["seconds"])
-    else raise "no question is named #{of}"
+    else raise "no question is named #{question["do"]}"
     end
   end
 

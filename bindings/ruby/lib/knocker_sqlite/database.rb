@@ -35,10 +35,8 @@ module KnockerSqlite
       level = LEVELS[synchronous.to_s]
       raise InvalidArgument, "synchronous is #{synchronous.inspect}, not \"full\" or \"normal\"" unless level
 
-      if max_body_bytes.is_a?(Integer) && max_body_bytes.negative?
-        raise InvalidArgument,
-              "max_body_bytes is #{max_body_bytes}"
-      end
+      limit = max_body_bytes || 0
+      raise InvalidArgument, "max_body_bytes is #{limit}" if limit.is_a?(Integer) && limit.negative?
 
       @queue_name = queue_name
       @clock = clock
@@ -52,7 +50,7 @@ module KnockerSqlite
       @handle = Native.knocker_open(
         { path: File.path(path), queue_name:, init_sql:, synchronous: level, thread_bound: 1,
           settle_full: Arguments.flag(settle_full), existing: Arguments.flag(existing),
-          max_body_bytes: max_body_bytes.nil? || max_body_bytes.zero? ? -1 : max_body_bytes }
+          max_body_bytes: limit == 0 ? -1 : limit } # rubocop:disable Style/NumericPredicate -- it may be anything
           .merge!(counts.to_h { |name, value| [name, Arguments.count(name, value)] },
                   times.transform_values { |(name, value)| Arguments.milliseconds(name, value) })
       )
@@ -60,7 +58,7 @@ module KnockerSqlite
 
     # Ends the handle. Stop its workers first; closing twice is fine.
     def close
-      @workers.values.each { |worker| worker.stop(closing: true) } # rubocop:disable Style/HashEachMethods -- others add to it
+      each_worker { |worker| worker.stop(closing: true) }
       Native.close_handle(@handle)
     rescue Closed
       nil
@@ -159,7 +157,7 @@ module KnockerSqlite
     # Asks a worker of this handle, or all of them, to finish what it holds and return. A handler of a
     # signal may call it.
     def stop_worker(worker_id = nil)
-      @workers.each_value { |worker| worker.stop if [nil, worker.worker_id].include?(worker_id) }
+      each_worker { |worker| worker.stop if [nil, worker.worker_id].include?(worker_id) }
       Native.wake(@handle)
     end
 
@@ -179,6 +177,11 @@ module KnockerSqlite
     end
 
     private
+
+    # Of those that there are now, for other threads may add to them.
+    def each_worker(&)
+      @workers.values.each(&)
+    end
 
     def worker(worker_id, options)
       Worker.new(@handle, @registry, @handlers, worker_id:, **options)
