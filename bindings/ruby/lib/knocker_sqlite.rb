@@ -54,6 +54,8 @@ module KnockerSqlite
   # +sqlite3+ gem has one of its own when it was not built with the system's.
   module OneSqlite
     def self.require_one
+      raise InvalidArgument, "a Database belongs to the main Ractor" unless Ractor.current == Ractor.main
+
       other = $LOADED_FEATURES.find { |path| path.end_with?("/sqlite3_native.so") }
       return if other.nil? || Native.same_sqlite(other).positive?
 

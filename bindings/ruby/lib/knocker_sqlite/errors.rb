@@ -4,7 +4,7 @@
 module KnockerSqlite
   # The base of every error that Knocker raises.
   class Error < StandardError
-    CODE = 0
+    CODE = 1 # of no cause
 
     # The number that knocker.h gives it.
     def code
