@@ -39,6 +39,7 @@ LANGUAGES = {
     "bun.md": "bindings/bun/test/pages.test.js",
     "elixir.md": "bindings/elixir/test/readme_test.exs",
     "node.md": "bindings/node/test/pages.test.mjs",
+    "ruby.md": "bindings/ruby/test/pages_test.rb",
 }
 FENCE = re.compile(r"^(`{3,})[ \t]*(\S*)[ \t]*$")
 FILE_NAME = re.compile(r"^(?:#|--|/\*|//)[ \t]*([\w.-]+\.\w+)[ \t]*(?:\*/)?[ \t]*$")

@@ -12,12 +12,14 @@ class FaceTest < KnockerTest
     database = inbox
     found = nil
     database.register_handler("plain") do |_, tx|
-      found = tx.query("select ? as a, ? as b, ? as c, ? as d, ? as e, ? as f, ? as g, ? as h, ? as i, ? as j, ? as k", values)
+      found = tx.query("select ? as a, ? as b, ? as c, ? as d, ? as e, ? as f, ? as g, ? as h, ? as i, ? as j, ? as k",
+                       values)
     end
     receive(database)
     database.drain
     assert_equal values[0..8] + [1, 0], found.first.values
-    assert_equal %w[UTF-8 ASCII-8BIT ASCII-8BIT UTF-8], found.first.values_at("f", "g", "h", "i").map { |text| text.encoding.to_s }
+    encodings = found.first.values_at("f", "g", "h", "i").map(&:encoding)
+    assert_equal [Encoding::UTF_8, Encoding::BINARY, Encoding::BINARY, Encoding::UTF_8], encodings
     assert_equal [{ "n" => 2 }], database.read("select ? + ? as n", 1, 1)
   end
 
@@ -96,18 +98,19 @@ class FaceTest < KnockerTest
     receive(database, "", query: { "a" => { "b" => ["1", nil] }, "c" => 2 })
     receive(database, "", query: [%w[a ~], ["b", "ü&"]])
     queries = database.list_events.reverse.map { |event| event["query"] }
-    assert_equal [{ "a" => %w[1 2], "b" => " " }, { "a[b]" => ["1", ""], "c" => "2" }, { "a" => "~", "b" => "ü&" }], queries
+    assert_equal [{ "a" => %w[1 2], "b" => " " }, { "a[b]" => ["1", ""], "c" => "2" }, { "a" => "~", "b" => "ü&" }],
+                 queries
   end
 
   def test_options_are_checked_before_anything_is_made
     [{ synchronous: "none" }, { visibility_timeout_s: 0 }, { visibility_timeout_s: "1" }, { max_attempts: 0 },
      { max_body_bytes: -1 }, { backoff_base_s: Float::NAN }, { max_readers: 1.5 }, { init_sql: 5 }].each do |options|
-      assert_raises(KnockerSqlite::InvalidArgument, options.inspect) { open(**options) }
+      assert_raises(KnockerSqlite::InvalidArgument, options.inspect) { open_database(**options) }
     end
-    assert_raises(ArgumentError) { open(colour: "red") }
-    assert_raises(KnockerSqlite::StorageError) { open(existing: true) }
+    assert_raises(ArgumentError) { open_database(colour: "red") }
+    assert_raises(KnockerSqlite::StorageError) { open_database(existing: true) }
     refute_path_exists @path
-    open(Pathname(@path), max_body_bytes: 0, synchronous: :normal, max_attempts: nil)
+    open_database(Pathname(@path), max_body_bytes: 0, synchronous: :normal, max_attempts: nil)
     assert_path_exists @path
   end
 
@@ -142,9 +145,10 @@ class FaceTest < KnockerTest
   end
 
   def test_a_secret_stands_in_no_error
-    database = open
+    database = open_database
     [["s3cr3t", 5], ["s3cr3t\xFF"], "s3cr3t", { "s3cr3t" => 1 }].each do |secrets|
-      error = assert_raises(KnockerSqlite::InvalidArgument) { database.add_endpoint(name: "x", provider: "stripe", secrets:) }
+      call = -> { database.add_endpoint(name: "x", provider: "stripe", secrets:) }
+      error = assert_raises(KnockerSqlite::InvalidArgument, &call)
       refute_includes error.message, "s3cr3t"
     end
   end
@@ -162,20 +166,21 @@ class FaceTest < KnockerTest
   end
 
   def test_provider_versions_are_a_fresh_hash_of_the_curated
-    versions = open.provider_versions
+    versions = open_database.provider_versions
     assert_match(/\A\d+\.\d+\.\d+\z/, versions.fetch("stripe"))
     versions.clear
-    refute_empty open.provider_versions
+    refute_empty open_database.provider_versions
   end
 
   def test_an_endpoint_has_handlers_and_receives
-    stripe = open.endpoint("stripe", provider: "stripe", secrets: [SECRET])
+    stripe = open_database.endpoint("stripe", provider: "stripe", secrets: [SECRET])
     ran = []
     stripe.handle("invoice.paid") { |event, _| ran << event["id"] }
     stripe.handle { |_, _| ran << :other }
     %w[invoice.paid invoice.made].each_with_index do |type, index|
       body = JSON.generate("id" => "evt_#{index}", "type" => type)
-      assert_equal 204, stripe.receive(body:, headers: KnockerSqlite.sign("stripe", secrets: [SECRET], body:))["status_code"]
+      headers = KnockerSqlite.sign("stripe", secrets: [SECRET], body:)
+      assert_equal 204, stripe.receive(body:, headers:)["status_code"]
     end
     @open.last.drain
     assert_equal [1, :other], ran

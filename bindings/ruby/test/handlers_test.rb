@@ -32,7 +32,9 @@ class HandlersTest < KnockerTest
   end
 
   def test_a_return_commits
-    assert_equal 1, handle { |_, tx| assert_equal({ "changes" => 1, "last_insert_row_id" => 2 }, tx.execute("insert into notes values ('x')")) }
+    changes = nil
+    assert_equal 1, handle { |_, tx| changes = tx.execute("insert into notes values ('x')") }
+    assert_equal({ "changes" => 1, "last_insert_row_id" => 2 }, changes)
     assert_equal %w[one x], notes
     assert_equal "handled", status(@inbox)
   end
@@ -44,7 +46,8 @@ class HandlersTest < KnockerTest
   end
 
   def test_an_exception_rolls_back_and_is_retried
-    [RuntimeError.new("boom"), NotImplementedError.new("boom"), NoMemoryError.new("boom"), Timeout::Error.new("boom")].each do |error|
+    [RuntimeError.new("boom"), NotImplementedError.new("boom"), NoMemoryError.new("boom"),
+     Timeout::Error.new("boom")].each do |error|
       inbox = @inbox
       inbox.replay(1) if status(inbox) == "dead"
       handle { raise error }
@@ -211,7 +214,7 @@ class HandlersTest < KnockerTest
 
   def test_others_receive_while_a_handler_that_never_returns_holds_the_writer
     @inbox.set_clock(nil)
-    brief = open(visibility_timeout_s: 0.3, max_attempts: 1)
+    brief = open_database(visibility_timeout_s: 0.3, max_attempts: 1)
     inside = Queue.new
     brief.register_handler("plain") do |_, tx|
       tx.execute("insert into notes values ('hanging')")
@@ -226,7 +229,7 @@ class HandlersTest < KnockerTest
   end
 
   def test_a_lost_lease_costs_its_job_only
-    other = open(clock: START_S + 100)
+    other = open_database(clock: START_S + 100)
     other.register_handler("plain") { |_, tx| tx.execute("insert into notes values ('other')") }
     ran = @inbox.register_handler("plain") do |_, tx|
       other.run_worker_once

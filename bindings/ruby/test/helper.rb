@@ -27,13 +27,13 @@ class KnockerTest < Minitest::Test
   end
 
   # A handle that the test's end closes.
-  def open(path = @path, **options)
+  def open_database(path = @path, **options)
     KnockerSqlite::Database.open(path, **options).tap { |database| @open << database }
   end
 
   # A handle with an endpoint that verifies nothing.
   def inbox(**options)
-    open(**options).tap do |database|
+    open_database(**options).tap do |database|
       database.add_endpoint(name: "plain")
       database.drain
     end

@@ -31,7 +31,9 @@ class ThreadsTest < KnockerTest
   def test_many_threads_receive_and_read_at_once
     database = inbox(synchronous: "normal")
     threads = Array.new(8) do |number|
-      Thread.new { Array.new(100) { |index| receive(database, "#{number}/#{index}", dedupe_key: "#{number}/#{index / 2}")["duplicate"] } }
+      Thread.new do
+        Array.new(100) { |index| receive(database, "x", dedupe_key: "#{number}/#{index / 2}")["duplicate"] }
+      end
     end
     readers = Array.new(4) { Thread.new { Array.new(100) { database.list_events(limit: 5).size } } }
     assert_equal [50] * 8, threads.map { |thread| thread.value.count(true) }
@@ -108,7 +110,8 @@ class ThreadsTest < KnockerTest
     receive(database)
     heard = []
     failing = ->(*) { raise "out of on_dead" }
-    assert_raises(RuntimeError) { database.run_worker(on_dead: failing, on_error: ->(error) { heard << error.message }) }
+    hearing = ->(error) { heard << error.message }
+    assert_raises(RuntimeError) { database.run_worker(on_dead: failing, on_error: hearing) }
     assert_equal ["out of on_dead"], heard
     assert_equal "RuntimeError: out of on_dead", database.worker_states.first["last_error"]
   end
@@ -127,7 +130,8 @@ class ThreadsTest < KnockerTest
 
   # Sends a signal to a worker that waits; how it ended, and how long that took.
   def end_worker_with(signal)
-    IO.popen(["ruby", "-W0", "-I", File.expand_path("../lib", __dir__), "-e", WORKER, @path], err: File::NULL) do |worker|
+    command = ["ruby", "-W0", "-I", File.expand_path("../lib", __dir__), "-e", WORKER, @path]
+    IO.popen(command, err: File::NULL) do |worker|
       assert_equal "ready\n", worker.gets
       sleep 0.2
       Process.kill(signal, worker.pid)
