@@ -87,47 +87,52 @@ enum glue_manner {
 	GLUE_MUST_RUN     /* what ends a work runs all the same; then Ruby has its way */
 };
 
-static VALUE glue_check_interrupts(VALUE)
-{
-	rb_thread_check_ints();
-	return Qnil;
-}
+struct glue_once {
+	void *(*run)(void *);
+	void *call;
+	knocker *waits;
+	bool done;
+};
 
 static void glue_unblock(void *waiting)
 {
 	knocker_wake((knocker *)waiting);
 }
 
+/* Ruby refuses to begin while it wants the thread elsewhere, and then has its way. */
+static VALUE glue_unlocked_step(VALUE with)
+{
+	struct glue_once *once = (struct glue_once *)with;
+
+	rb_thread_call_without_gvl2(once->run, once, once->waits ? glue_unblock : NULL, once->waits);
+	if (!once->done)
+		rb_thread_check_ints();
+	return Qnil;
+}
+
 /* Runs a call once; false when Ruby wants to leave. `waits` is a wait's handle: the wait ends when
- * its thread is wanted elsewhere. A call that has begun is never cut off, so that a receipt is not
- * answered by an exception when it is in the file. */
+ * its thread is wanted elsewhere. Any other call that has begun is never cut off, so that a receipt
+ * is not answered by an exception when it is in the file. */
 template <typename Call>
 static bool glue_unlocked(Call &call, enum glue_manner manner, knocker *waits)
 {
-	struct once {
-		Call *call;
-		bool done;
-	} once = {&call, false};
-	auto body = [](void *at) -> void * {
-		struct once *run = (struct once *)at;
+	auto run = [](void *at) -> void * {
+		struct glue_once *once = (struct glue_once *)at;
 
-		(*run->call)();
-		run->done = true;
+		(*(Call *)once->call)();
+		once->done = true;
 		return NULL;
 	};
+	struct glue_once once = {run, &call, waits, false};
 	int leaving = 0;
 
-	for (;;) {
-		rb_thread_call_without_gvl2(body, &once, waits ? glue_unblock : NULL, waits);
-		if (once.done || (leaving != 0 && manner == GLUE_MAY_GIVE_UP))
-			break;
+	do {
 		glue_pending = 0;
-		glue_protect(glue_check_interrupts, NULL);
+		glue_protect(glue_unlocked_step, &once);
 		if (glue_pending != 0)
 			leaving = glue_pending;
-		if (leaving != 0 && manner == GLUE_MAY_GIVE_UP)
-			break;
-	}
+		glue_pending = 0; /* other threads may run before this one leaves */
+	} while (!once.done && (leaving == 0 || manner == GLUE_MUST_RUN));
 	glue_pending = leaving;
 	return leaving == 0;
 }

@@ -146,6 +146,56 @@ class ThreadsTest < KnockerTest
     assert_equal "SIGINT", Signal.signame($?.termsig).prepend("SIG") # rubocop:disable Style/SpecialGlobalVars
   end
 
+  # Also the only thread of a process, for which Ruby waits otherwise.
+  def test_a_process_that_rescues_its_interrupt_goes_on
+    out, ended = run_ruby(<<~RUBY, @path)
+      require "knocker_sqlite"
+      inbox = KnockerSqlite::Database.open(ARGV[0])
+      inbox.add_endpoint(name: "plain")
+      3.times do
+        Process.spawn("sleep 0.2; kill -INT \#{Process.pid}")
+        inbox.run_worker
+      rescue Interrupt
+        puts inbox.receive(endpoint: "plain")["status_code"]
+        inbox.pause("plain")
+      end
+      inbox.close
+      puts "closed"
+    RUBY
+    assert_predicate ended, :success?, out
+    assert_equal %w[204 204 204 closed], out.split
+  end
+
+  # Threads that are killed, interrupted, or both, at any moment.
+  def test_a_storm_of_kills_loses_and_doubles_nothing
+    database = inbox(synchronous: "normal", init_sql: "create table if not exists notes(id unique)")
+    database.register_handler("plain") { |event, tx| tx.execute("insert into notes values (?)", event["id"]) }
+    received = 0
+    until_s = Time.now + 2
+    while Time.now < until_s
+      threads = Array.new(3) { Thread.new { database.run_worker } }
+      threads += Array.new(2) { Thread.new { loop { receive(database) && received += 1 } } }
+      sleep rand * 0.02
+      threads.shuffle.each { |thread| end_somehow(thread) }
+    end
+    Timeout.timeout(20) { database.drain }
+    stats = database.stats.first
+    assert_equal [0, 0, 0], stats.values_at("queued", "failed", "dead")
+    assert_operator stats["handled"], :>=, received
+    assert_equal [{ "n" => stats["handled"] }], database.read("select count(*) as n from notes")
+    Timeout.timeout(5) { database.close }
+  end
+
+  def end_somehow(thread)
+    thread.report_on_exception = false
+    thread.raise(Interrupt) if rand < 0.6
+    thread.kill if rand < 0.5
+    thread.raise(Interrupt)
+    flunk "a thread hangs" unless thread.join(10)
+  rescue Interrupt
+    nil
+  end
+
   def test_fibers_share_their_threads_mark
     database = inbox
     receive(database)

@@ -14,6 +14,10 @@ module KnockerSqlite
     # What a handler may raise and only have failed; the rest ends the thread or the process.
     FAILURES = [StandardError, ScriptError, SystemStackError, NoMemoryError].freeze
 
+    # What a thread does for an application may be interrupted, and what it does for the inbox not.
+    INTERRUPTED = { Object => :immediate }.freeze
+    UNINTERRUPTED = { Object => :never }.freeze
+
     attr_reader :worker_id
 
     # What an exception says, as UTF-8, even if its own message fails.
@@ -119,20 +123,22 @@ module KnockerSqlite
     end
 
     # Claims and runs some jobs, yields the events whose outcome was recorded, and gives how many it
-    # claimed. When it is torn away, the rest is given back.
+    # claimed. When it is torn away, the rest is given back. What Ruby may do to a thread at any time
+    # waits for the next handler, or the end, so that nothing that was claimed or begun is lost.
     def run_batch(most)
-      jobs = []
       claim = serves(most)
       return 0 unless claim
 
-      jobs = Native.knocker_claim(@handle, claim)
-      claimed = jobs.size
-      while (job = jobs.shift)
-        yield job["event_id"] if run_job(job)
+      Thread.handle_interrupt(UNINTERRUPTED) do
+        jobs = Native.knocker_claim(@handle, claim)
+        claimed = jobs.size
+        while (job = jobs.shift)
+          yield job["event_id"] if run_job(job)
+        end
+        claimed
+      ensure
+        jobs&.each { |left| release(left) }
       end
-      claimed
-    ensure
-      jobs.each { |left| release(left) }
     end
 
     def release(job)
@@ -171,7 +177,7 @@ module KnockerSqlite
       handler = @handlers[[event["endpoint"], event["event_type"]]] || @handlers[[event["endpoint"], nil]]
       return [Native::KNOCKER_NO_HANDLER, nil, 0] unless handler
 
-      judge(call(handler, event, Tx.new(@registry, work)))
+      judge(Thread.handle_interrupt(INTERRUPTED) { call(handler, event, Tx.new(@registry, work)) })
     rescue RetryAfter => e
       [Native::KNOCKER_RETRY_AFTER, Worker.text(e), [1, (e.seconds * 1000).round].max]
     rescue Ignore => e
@@ -213,7 +219,7 @@ module KnockerSqlite
       return false unless @on_dead
 
       event = Rows.one(Native.knocker_get(@handle, Native::KNOCKER_EVENT, event_id).first)
-      @on_dead.call(event, event["last_error"]) if event["status"] == "dead"
+      Thread.handle_interrupt(INTERRUPTED) { @on_dead.call(event, event["last_error"]) } if event["status"] == "dead"
       false
     end
 
