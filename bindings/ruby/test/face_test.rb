@@ -222,4 +222,19 @@ class FaceTest < KnockerTest
     assert_predicate status, :success?, out
     assert_equal "[{\"a\"=>1}]\nx\n", out
   end
+
+  def test_a_gem_with_an_sqlite_of_its_own_is_refused
+    out, ended = run_ruby(<<~RUBY, @path)
+      require "knocker_sqlite"
+      $LOADED_FEATURES << "/nowhere/sqlite3/sqlite3_native.so"
+      [-> { KnockerSqlite::Database.open(ARGV[0]) }, -> { KnockerSqlite.autoload_sql }].each do |call|
+        call.call
+      rescue KnockerSqlite::StorageError => e
+        puts e.message
+      end
+    RUBY
+    assert_predicate ended, :success?, out
+    assert_equal [true, true], (out.lines.map { |line| line.include?("another copy of SQLite") })
+    refute_path_exists @path
+  end
 end
