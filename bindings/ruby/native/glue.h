@@ -404,8 +404,8 @@ static void glue_init(VALUE module)
 	rb_gc_register_address(&glue_box_class);
 }
 
-/* Whether the shared object at `path` uses the same SQLite as we do; -1 when it carries one of its
- * own, out of sight. */
+/* Whether the shared object at `path` uses the same SQLite as we do. One that carries its own may
+ * keep it out of sight. */
 static int32_t glue_same_sqlite(const char *path, int64_t len)
 {
 	char name[4096];
@@ -416,7 +416,7 @@ static int32_t glue_same_sqlite(const char *path, int64_t len)
 	snprintf(name, sizeof name, "%.*s", (int)len, path);
 	library = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
 	theirs = library ? dlsym(library, "sqlite3_libversion") : NULL;
-	same = theirs ? memcmp(&theirs, &ours, sizeof theirs) == 0 : -1;
+	same = theirs && memcmp(&theirs, &ours, sizeof theirs) == 0;
 	if (library)
 		dlclose(library);
 	return same;
