@@ -169,7 +169,7 @@ static int32_t call_prune_orphans(knocker *k, knocker_error *error)
 
 static int32_t call_retain(knocker *k, knocker_error *error)
 {
-	knocker_retention r = {.size = sizeof r, .interval_s = 3600};
+	knocker_retention r = {.size = sizeof r, .interval_s = 3600, .orphans_older_than_s = 60};
 	knocker_rows *rows = NULL;
 
 	return with_rows(knocker_retain(k, &r, &rows, error), &rows);

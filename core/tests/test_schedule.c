@@ -122,6 +122,15 @@ static void an_interval_of_retention(void)
 	CHECK(knocker_retain(b, &r, &rows, &said) == KNOCKER_INVALID_ARGUMENT && rows == NULL,
 	      "an interval of nothing is refused");
 	CHECK(strstr(said.text, "interval_s") != NULL, "by name");
+	r.interval_s = 3600;
+	r.statuses_json = (knocker_bytes){"[\"dead\"]", -1};
+	CHECK(knocker_retain(b, &r, &rows, &said) == KNOCKER_INVALID_ARGUMENT &&
+	          strstr(said.text, "'dead' cannot be pruned"),
+	      "so is a status that cannot be pruned, whatever else is");
+	r = (knocker_retention){.size = sizeof r, .interval_s = 3600};
+	CHECK(knocker_retain(b, &r, &rows, &said) == KNOCKER_INVALID_ARGUMENT &&
+	          strstr(said.text, "prunes nothing"),
+	      "and a policy that prunes nothing");
 	knocker_close(a, NULL);
 	knocker_close(b, NULL);
 	file_end(&f);

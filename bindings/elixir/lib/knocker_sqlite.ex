@@ -456,11 +456,6 @@ defmodule KnockerSqlite do
   defp retention_members(policy) do
     policy = Request.options(policy, @retention)
 
-    policy[:event_older_than_s] || policy[:orphan_deliveries_older_than_s] ||
-      Request.invalid!(
-        "the policy prunes nothing: give event_older_than_s or orphan_deliveries_older_than_s"
-      )
-
     %{
       interval_s: count(policy, :interval_s),
       statuses_json: Request.texts_json("event_statuses", policy[:event_statuses]),

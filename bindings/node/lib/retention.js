@@ -18,10 +18,6 @@ function members(policy) {
       throw new InvalidArgument(`${name} is ${given[name]}`);
     }
   }
-  if (!given.eventOlderThanS && !given.orphanDeliveriesOlderThanS) {
-    throw new InvalidArgument(
-      "the policy prunes nothing: give eventOlderThanS or orphanDeliveriesOlderThanS");
-  }
   return {
     interval_s: count("intervalS", given.intervalS),
     statuses_json: textsJson("eventStatuses", given.eventStatuses),
