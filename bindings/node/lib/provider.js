@@ -2,7 +2,6 @@
 
 // Providers of the application's own, as objects: the face asks them and passes their verdict on.
 
-const native = require("#native");
 const { InvalidArgument } = require("./errors");
 const { headerPairs, kindOf, receiveMembers, textsJson } = require("./requests");
 
@@ -123,9 +122,6 @@ class Registered {
     if (typeof name !== "string" || !name) throw new InvalidArgument("the provider has no name");
     if (provider.verify === Provider.prototype.verify) {
       throw new InvalidArgument(`provider '${name}' has no verify method`);
-    }
-    if (native.providers().some((row) => row.name === name)) {
-      throw new InvalidArgument(`provider '${name}' is built in: name your own otherwise`);
     }
     textsJson("secrets", secrets);
     this.provider = provider;

@@ -70,7 +70,6 @@ defmodule KnockerSqlite.Provider do
     (Code.ensure_loaded?(module) && function_exported?(module, :verify, 3)) ||
       Request.invalid!("provider #{inspect(module)} has no verify/3")
 
-    {:ok, built_in} = Native.providers()
     name = module.name()
     _ = Request.texts_json("secrets", secrets)
     secrets = secrets || []
@@ -78,9 +77,6 @@ defmodule KnockerSqlite.Provider do
     given = fn what, default -> ask(module, what, default) end
 
     cond do
-      Enum.any?(built_in, &(&1["name"] == name)) ->
-        Request.invalid!("provider #{inspect(name)} is built in: name your own otherwise")
-
       given.(:requires_secrets?, false) and (secrets == [] or "" in secrets) ->
         Request.invalid!("provider #{inspect(name)} requires secrets")
 

@@ -169,10 +169,6 @@ class Registered:
             raise InvalidArgument(f"{type(provider).__name__} has no name")
         if type(provider).verify is Provider.verify:
             raise InvalidArgument(f"provider {name!r} has no verify method")
-        if name in {row["name"] for row in _native.knocker_providers()}:
-            raise InvalidArgument(
-                f"provider {name!r} is built in: name your own otherwise"
-            )
         texts_json("secrets", secrets)
         self.provider = provider
         self.secrets = tuple(secrets or ())

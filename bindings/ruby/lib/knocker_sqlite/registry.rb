@@ -33,9 +33,6 @@ module KnockerSqlite
       if @provider.method(:verify).owner == Provider
         raise InvalidArgument, "provider #{@name.inspect} has no method verify"
       end
-      if Native.knocker_providers.any? { |row| row["name"] == @name }
-        raise InvalidArgument, "provider #{@name.inspect} is built in: name your own otherwise"
-      end
       if @provider.requires_secrets && (@secrets.empty? || @secrets.any?(&:empty?))
         raise InvalidArgument, "provider #{@name.inspect} requires secrets"
       end
