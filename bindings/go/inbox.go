@@ -49,10 +49,11 @@ type Options struct {
 
 // Inbox is an open file. Goroutines share it freely.
 type Inbox struct {
-	mu        sync.RWMutex   // guards the maps, and k against its end
+	mu        sync.RWMutex   // guards the maps and the clock
 	k         unsafe.Pointer // a *C.knocker; nil once closed, for C uses its place again
 	handlers  map[[2]string]Handler
 	providers map[string]registered
+	clock     time.Time // where it stands, for tests; zero: the system's
 }
 
 // Provider verifies the requests of an endpoint in the application's own code.
@@ -80,7 +81,7 @@ func Open(path string, options ...Options) (*Inbox, error) {
 	p.ints(milliseconds(o.VisibilityTimeoutS), o.MaxAttempts, milliseconds(o.BackoffBaseS), milliseconds(o.BackoffCapS))
 	p.ints(o.MaxReaders, o.BusyTimeoutMS, o.MaxBodyBytes, flag(o.SynchronousNormal), flag(o.SettleFull))
 	p.ints(o.OrphanBytes, o.OrphanRows, 0, flag(o.Existing), clockMS(o.Clock), o.Seed)
-	inbox := &Inbox{handlers: map[[2]string]Handler{}, providers: map[string]registered{}}
+	inbox := &Inbox{handlers: map[[2]string]Handler{}, providers: map[string]registered{}, clock: o.Clock}
 	var e C.knocker_error
 	text, words := p.pointers()
 	var k *C.knocker
@@ -117,17 +118,45 @@ func (i *Inbox) Close() error {
 	return err
 }
 
-// SetClock sets this inbox's clock, for tests; the zero time is the system's.
-func (i *Inbox) SetClock(now time.Time) error {
+// do makes a call of the core with the handle, while the inbox is open.
+func (i *Inbox) do(f func(k *C.knocker, out **C.knocker_rows, e *C.knocker_error) C.int32_t) (*C.knocker_rows, int, error) {
 	defer runtime.KeepAlive(i)
-	var e C.knocker_error
-	return failure(C.knocker_clock_set(i.handle(), C.int64_t(clockMS(now)), &e), &e)
+	k := i.handle()
+	if k == nil {
+		return nil, 0, &Error{ErrClosed.Code, ErrClosed.Name, "this inbox is closed"}
+	}
+	return call(func(out **C.knocker_rows, e *C.knocker_error) C.int32_t { return f(k, out, e) })
 }
 
-func (i *Inbox) ask(what C.int32_t, p *packed) ([]Row, error) {
-	defer runtime.KeepAlive(i)
-	rows, _, err := ask(what, i.handle(), nil, p)
+// ask is do with packed arguments.
+func (i *Inbox) ask(what C.int32_t, work *C.knocker_work, p *packed) (*C.knocker_rows, error) {
+	text, words := p.pointers()
+	rows, _, err := i.do(func(k *C.knocker, out **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.shim_ask(what, k, work, text, words, nil, out, e)
+	})
 	return rows, err
+}
+
+// SetClock sets this inbox's clock, for tests; the zero time is the system's.
+func (i *Inbox) SetClock(now time.Time) error {
+	_, _, err := i.do(func(k *C.knocker, _ **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.knocker_clock_set(k, C.int64_t(clockMS(now)), e)
+	})
+	if err == nil {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.clock = now
+	}
+	return err
+}
+
+func (i *Inbox) now() time.Time {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	if i.clock.IsZero() {
+		return time.Now()
+	}
+	return i.clock
 }
 
 // AddEndpointParams is an endpoint. Scheme is one of the application's own, that Provider names;
@@ -165,7 +194,7 @@ func (i *Inbox) AddEndpoint(a AddEndpointParams) error {
 	}
 	p := new(packed).texts(a.Name, a.Path, provider, scheme, secrets, options, a.QueueName)
 	p.ints(flag(a.Disabled), a.MaxAttempts, milliseconds(a.BackoffBaseS), milliseconds(a.BackoffCapS), flag(external))
-	if _, err := i.ask(C.ASK_ENDPOINT, p); err != nil {
+	if _, err := i.ask(C.ASK_ENDPOINT, nil, p); err != nil {
 		return err
 	}
 	i.mu.Lock()
@@ -185,38 +214,50 @@ func (i *Inbox) judged(r ReceiveParams) ReceiveParams {
 	if !ok || r.Verdict != nil {
 		return r
 	}
-	result, err := own.Verify(r, own.secrets, own.options)
-	if err != nil {
-		result = ProviderResult{SignatureError: own.Name() + " failed"}
-	}
+	result := own.judge(r)
 	r.Verdict = &result
 	return r
 }
 
+// judge is a verdict also where the provider's code fails: a request may be anything, and none may
+// be lost. Its error may name a secret, and stays here.
+func (own registered) judge(r ReceiveParams) (result ProviderResult) {
+	refused := ProviderResult{SignatureError: own.Name() + " failed"}
+	defer func() {
+		if recover() != nil {
+			result = refused
+		}
+	}()
+	result, err := own.Verify(r, own.secrets, own.options)
+	if err != nil {
+		return refused
+	}
+	return result
+}
+
 func (i *Inbox) receive(work *C.knocker_work, r ReceiveParams) (Result, error) {
-	defer runtime.KeepAlive(i)
 	p := new(packed)
 	r = i.judged(r)
 	if err := r.pack(p, 0, ""); err != nil {
 		return Result{}, err
 	}
-	return result(ask(C.ASK_RECEIVE, i.handle(), work, p))
+	return first[Result](i.ask(C.ASK_RECEIVE, work, p))
 }
 
 func (i *Inbox) ingest(work *C.knocker_work, r IngestParams) (Result, error) {
-	defer runtime.KeepAlive(i)
 	p := new(packed)
 	if err := r.pack(p); err != nil {
 		return Result{}, err
 	}
-	return result(ask(C.ASK_INGEST, i.handle(), work, p))
+	return first[Result](i.ask(C.ASK_INGEST, work, p))
 }
 
-func result(rows []Row, _ int, err error) (Result, error) {
-	if err != nil {
-		return Result{}, err
+// first is the one row that a call gives.
+func first[T any](rows *C.knocker_rows, err error) (one T, _ error) {
+	if err == nil {
+		one = into[T](rows)[0]
 	}
-	return into[Result](rows)[0], nil
+	return one, err
 }
 
 // Receive verifies a request, stores it, and queues its event, in one commit. A rejected request is
@@ -234,7 +275,6 @@ type Received struct {
 
 // ReceiveMany receives 1 to 1000 requests in one commit; a bad one fails alone.
 func (i *Inbox) ReceiveMany(requests []ReceiveParams) ([]Received, error) {
-	defer runtime.KeepAlive(i)
 	all := make([]Received, len(requests))
 	p := new(packed)
 	var sent []int
@@ -247,22 +287,26 @@ func (i *Inbox) ReceiveMany(requests []ReceiveParams) ([]Received, error) {
 	if len(sent) == 0 && len(requests) > 0 {
 		return all, nil
 	}
-	var e C.knocker_error
-	var out *C.knocker_rows
 	text, words := p.pointers()
-	code := C.shim_many(i.handle(), text, words, C.int32_t(len(sent)), &out, &e)
-	rows := copied(out)
-	if err := failure(code, &e); err != nil {
+	rows, _, err := i.do(func(k *C.knocker, out **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.shim_many(k, text, words, C.int32_t(len(sent)), out, e)
+	})
+	if err != nil {
 		return nil, err
 	}
-	for n, row := range rows {
-		one := &all[sent[n]]
-		if code, _ := row["error_code"].(int64); code != 0 {
-			text, _ := row["error"].(string)
-			one.Err = &Error{Code(code), C.GoString(C.knocker_error_name(C.int64_t(code))), text}
-			continue
+	n := 0
+	each(rows, func(names []string, cells []C.knocker_value) {
+		var bad struct {
+			Code int64  `json:"error_code"`
+			Text string `json:"error"`
 		}
-		one.Result = into[Result](rows[n : n+1])[0]
-	}
+		one := &all[sent[n]]
+		n++
+		fill(&one.Result, names, cells)
+		fill(&bad, names, cells)
+		if bad.Code != 0 {
+			one.Err = &Error{Code(bad.Code), C.GoString(C.knocker_error_name(C.int64_t(bad.Code))), bad.Text}
+		}
+	})
 	return all, nil
 }

@@ -158,16 +158,14 @@ func TestOutcomesAreErrors(t *testing.T) {
 		if _, err := inbox.Drain("w", DrainOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if event, err := inbox.GetEvent(id); err != nil || (event.Status != want && want != "received") {
-			t.Fatal(event, err)
-		}
+		status(t, inbox, id, want)
 	}
 }
 
 func TestTheCopiedCoreIsFresh(t *testing.T) {
 	core := os.Getenv("KNOCKER_BUILD")
 	if core == "" {
-		core = "." // the module by itself: there is nothing to compare it with
+		core = filepath.Join("..", "..", "build")
 	}
 	for _, name := range []string{"knocker.c", "knocker.h"} {
 		ours, err := os.ReadFile(name)
@@ -202,5 +200,71 @@ func TestAClosedInboxClosesNoOther(t *testing.T) {
 	}
 	if _, err := second.Stats(); err != nil {
 		t.Fatalf("the second inbox was closed by the first: %v", err)
+	}
+}
+
+// own accepts, fails or panics, as the request's body says.
+type own struct{}
+
+func (own) Name() string { return "own" }
+
+func (own) Verify(r ReceiveParams, secrets []string, _ map[string]any) (ProviderResult, error) {
+	switch string(r.Body) {
+	case "panic":
+		panic(secrets[0])
+	case "error":
+		return ProviderResult{Valid: true}, errors.New(secrets[0])
+	}
+	return ProviderResult{Valid: true, EventType: "made", ProviderEventID: string(r.Body)}, nil
+}
+
+func TestAProviderInCodeLosesNoRequest(t *testing.T) {
+	inbox := opened(t)
+	if err := inbox.AddEndpoint(AddEndpointParams{Name: "own", Custom: own{}, Secrets: []string{"s3cret"}}); err != nil {
+		t.Fatal(err)
+	}
+	for body, want := range map[string]int{"one": 204, "panic": 401, "error": 401} {
+		result, err := inbox.Receive(ReceiveParams{Endpoint: "own", Body: []byte(body)})
+		if err != nil || result.StatusCode != want {
+			t.Fatalf("%s: %+v %v", body, result, err)
+		}
+		delivery, err := inbox.GetDelivery(result.DeliveryID)
+		if err != nil || (want == 204) != (delivery.SignatureError == "" && delivery.EventType == "made") {
+			t.Fatalf("%s: %+v %v", body, delivery, err)
+		}
+		if want == 401 && delivery.SignatureError != "own failed" {
+			t.Fatal(delivery.SignatureError)
+		}
+	}
+}
+
+func TestRetentionPrunesOnceAnInterval(t *testing.T) {
+	inbox := opened(t)
+	start := time.Unix(1700000000, 0)
+	if err := inbox.SetClock(start); err != nil {
+		t.Fatal(err)
+	}
+	id := received(t, inbox)
+	inbox.RegisterHandler("shop", func(Event, *Tx) error { return nil })
+	if _, err := inbox.Drain("w", DrainOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	status(t, inbox, id, "handled")
+	if err := inbox.RunRetention(context.Background(), RetentionPolicy{IntervalS: 60}); !errors.Is(err, ErrInvalidArgument) {
+		t.Fatalf("a policy that prunes nothing says %v", err)
+	}
+	if err := inbox.SetClock(start.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(context.Background(), 1200*time.Millisecond)
+	defer stop()
+	if err := inbox.RunRetention(ctx, RetentionPolicy{IntervalS: 60, EventOlderThanS: 60}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := inbox.GetEvent(id); !errors.Is(err, ErrUnknownEvent) {
+		t.Fatal(err)
+	}
+	if audits, err := inbox.ListPruneAudits(Filter{}); err != nil || len(audits) != 1 {
+		t.Fatalf("%v %v: one pass in an interval", audits, err)
 	}
 }

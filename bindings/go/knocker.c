@@ -20072,8 +20072,14 @@ int32_t prune_orphans(inbox *in, db *d, const prune_options *o, prune_counts *co
 
 static int32_t prune_interval_check(const knocker_retention *r, knocker_error *error)
 {
+	prune_statuses s;
 	int32_t rc = inbox_range_check("interval_s", r->interval_s, 1, INT32_MAX, error);
 
+	if (rc == 0 && r->event_older_than_s == 0 && r->orphans_older_than_s == 0)
+		rc = fail(error, KNOCKER_INVALID_ARGUMENT,
+		          "the policy prunes nothing: give the age of events, or of orphan deliveries");
+	if (rc == 0)
+		rc = prune_statuses_read(r->statuses_json, &s, error);
 	if (rc == 0)
 		rc = inbox_range_check("event_older_than_s", r->event_older_than_s, 0, INT32_MAX, error);
 	if (rc == 0)

@@ -13,6 +13,7 @@ import (
 	"math"
 	"reflect"
 	"strings"
+	"sync"
 	"unsafe"
 )
 
@@ -54,33 +55,35 @@ func (p *packed) pointers() (*C.char, *C.int64_t) {
 	return (*C.char)(unsafe.Pointer(&p.text[0])), (*C.int64_t)(unsafe.Pointer(&p.words[0]))
 }
 
-const nullHandle = "the handle is NULL"
-
 func failure(result C.int32_t, e *C.knocker_error) error {
 	if result >= 0 {
 		return nil
 	}
-	code, text := Code(result), C.GoString(&e.text[0])
-	if text == nullHandle { // no inbox has none before it is closed
-		code, text = C.KNOCKER_CLOSED, "this inbox is closed"
-	}
-	return &Error{Code: code, Name: C.GoString(C.knocker_error_name(C.int64_t(code))), Text: text}
+	code := Code(result)
+	return &Error{Code: code, Name: C.GoString(C.knocker_error_name(C.int64_t(code))), Text: C.GoString(&e.text[0])}
 }
 
-// ask calls the core; the integer tells "done" from "nothing there".
-func ask(what C.int32_t, k *C.knocker, work *C.knocker_work, p *packed) ([]Row, int, error) {
+// call makes a call of the core, which may leave rows; the integer tells "done" from "nothing there".
+func call(f func(out **C.knocker_rows, e *C.knocker_error) C.int32_t) (*C.knocker_rows, int, error) {
 	var out *C.knocker_rows
 	var e C.knocker_error
-	text, words := p.pointers()
-	result := C.shim_ask(what, k, work, text, words, nil, &out, &e)
-	return copied(out), int(result), failure(result, &e)
+	result := f(&out, &e)
+	return out, int(result), failure(result, &e)
 }
 
-// copied makes Go values of a result and frees it.
-func copied(rows *C.knocker_rows) []Row {
-	found := []Row{}
+// pure is a call of the core that needs no inbox.
+func pure(what C.int32_t, p *packed) (*C.knocker_rows, error) {
+	text, words := p.pointers()
+	rows, _, err := call(func(out **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.shim_ask(what, nil, nil, text, words, nil, out, e)
+	})
+	return rows, err
+}
+
+// each gives every row's cells, by their columns' names, and frees the rows.
+func each(rows *C.knocker_rows, row func(names []string, cells []C.knocker_value)) {
 	if rows == nil {
-		return found
+		return
 	}
 	defer C.knocker_rows_free(rows)
 	count := int(C.knocker_rows_columns(rows))
@@ -90,12 +93,20 @@ func copied(rows *C.knocker_rows) []Row {
 	}
 	cells := make([]C.knocker_value, count+1)
 	for C.shim_row(rows, &cells[0], C.int32_t(count)) == 0 {
-		row := make(Row, count)
+		row(names, cells[:count])
+	}
+}
+
+// copied makes maps of rows.
+func copied(rows *C.knocker_rows) []Row {
+	found := []Row{}
+	each(rows, func(names []string, cells []C.knocker_value) {
+		row := make(Row, len(cells))
 		for i, name := range names {
 			row[name] = value(&cells[i])
 		}
 		found = append(found, row)
-	}
+	})
 	return found
 }
 
@@ -158,22 +169,41 @@ func flag(on bool) int64 {
 }
 
 // into fills structs from rows: a field has the column that its json tag names, or that with _json.
-func into[T any](rows []Row) []T {
-	made := make([]T, len(rows))
-	for i, row := range rows {
-		v := reflect.ValueOf(&made[i]).Elem()
-		for n := 0; n < v.NumField(); n++ {
-			name, _, _ := strings.Cut(v.Type().Field(n).Tag.Get("json"), ",")
-			cell, ok := row[name]
-			if !ok {
-				cell = row[name+"_json"]
-			}
-			if cell != nil {
-				assign(v.Field(n), cell)
-			}
+func into[T any](rows *C.knocker_rows) []T {
+	made := []T{}
+	each(rows, func(names []string, cells []C.knocker_value) {
+		var one T
+		fill(&one, names, cells)
+		made = append(made, one)
+	})
+	return made
+}
+
+func fill[T any](one *T, names []string, cells []C.knocker_value) {
+	fields, v := fieldsOf[T](), reflect.ValueOf(one).Elem()
+	for i, name := range names {
+		field, ok := fields[strings.TrimSuffix(name, "_json")]
+		if cell := value(&cells[i]); ok && cell != nil {
+			assign(v.Field(field), cell)
 		}
 	}
-	return made
+}
+
+// known has the fields of each struct that rows fill, by their columns.
+var known sync.Map
+
+func fieldsOf[T any]() map[string]int {
+	kind := reflect.TypeOf((*T)(nil)).Elem()
+	if fields, ok := known.Load(kind); ok {
+		return fields.(map[string]int)
+	}
+	fields := map[string]int{}
+	for n := 0; n < kind.NumField(); n++ {
+		name, _, _ := strings.Cut(kind.Field(n).Tag.Get("json"), ",")
+		fields[name] = n
+	}
+	known.Store(kind, fields)
+	return fields
 }
 
 func assign(field reflect.Value, cell any) {

@@ -7,8 +7,6 @@ import "C"
 
 import (
 	"context"
-	"encoding/json"
-	"runtime"
 	"time"
 )
 
@@ -29,10 +27,10 @@ func choice(on *bool) int64 {
 	return 2 - flag(*on)
 }
 
-func (i *Inbox) list(kind int64, f Filter) ([]Row, error) {
+func (i *Inbox) list(kind int64, f Filter) (*C.knocker_rows, error) {
 	p := new(packed).ints(kind, f.Limit, f.BeforeID, f.Since).texts(f.Endpoint, f.Status, f.EventType)
 	p.ints(f.EventID, choice(f.SignatureValid), choice(f.Orphaned)).texts(f.Kind).ints(flag(f.WithoutBody))
-	return i.ask(C.ASK_LIST, p)
+	return i.ask(C.ASK_LIST, nil, p)
 }
 
 // ListEvents gives events, the newest first.
@@ -48,27 +46,44 @@ func (i *Inbox) ListDeliveries(f Filter) ([]Delivery, error) {
 }
 
 // ListAttempts gives attempts, of one event where the filter names it.
-func (i *Inbox) ListAttempts(f Filter) ([]Row, error) { return i.list(C.KNOCKER_ATTEMPT, f) }
+func (i *Inbox) ListAttempts(f Filter) ([]Row, error) {
+	return rowsOf(i.list(C.KNOCKER_ATTEMPT, f))
+}
 
 // ListEndpoints gives endpoints by name.
-func (i *Inbox) ListEndpoints(f Filter) ([]Row, error) { return i.list(C.KNOCKER_ENDPOINT, f) }
+func (i *Inbox) ListEndpoints(f Filter) ([]Row, error) {
+	return rowsOf(i.list(C.KNOCKER_ENDPOINT, f))
+}
 
 // ListJobs gives jobs as they come due.
-func (i *Inbox) ListJobs(f Filter) ([]Row, error) { return i.list(C.KNOCKER_JOB, f) }
+func (i *Inbox) ListJobs(f Filter) ([]Row, error) {
+	return rowsOf(i.list(C.KNOCKER_JOB, f))
+}
 
 // ListPruneAudits gives what pruning has recorded, the newest first.
-func (i *Inbox) ListPruneAudits(f Filter) ([]Row, error) { return i.list(C.KNOCKER_AUDIT, f) }
+func (i *Inbox) ListPruneAudits(f Filter) ([]Row, error) {
+	return rowsOf(i.list(C.KNOCKER_AUDIT, f))
+}
 
-func get[T any](i *Inbox, kind C.int32_t, id int64) (one T, err error) {
-	defer runtime.KeepAlive(i)
-	var e C.knocker_error
-	var out *C.knocker_rows
-	code := C.knocker_get(i.handle(), kind, C.int64_t(id), &out, &e)
-	rows := copied(out)
-	if err = failure(code, &e); err == nil {
-		one = into[T](rows)[0]
+func rowsOf(rows *C.knocker_rows, err error) ([]Row, error) {
+	if err != nil {
+		return nil, err
 	}
-	return one, err
+	return copied(rows), nil
+}
+
+func rowOf(rows *C.knocker_rows, err error) (Row, error) {
+	if err != nil {
+		return nil, err
+	}
+	return copied(rows)[0], nil
+}
+
+func get[T any](i *Inbox, kind C.int32_t, id int64) (T, error) {
+	rows, _, err := i.do(func(k *C.knocker, out **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.knocker_get(k, kind, C.int64_t(id), out, e)
+	})
+	return first[T](rows, err)
 }
 
 // GetEvent gives one event.
@@ -81,63 +96,60 @@ func (i *Inbox) GetDelivery(id int64) (Delivery, error) {
 
 // Ignore keeps an event from its handler.
 func (i *Inbox) Ignore(eventID int64, reason string) error {
-	_, err := i.ask(C.ASK_IGNORE, new(packed).texts(reason).ints(eventID))
+	_, err := i.ask(C.ASK_IGNORE, nil, new(packed).texts(reason).ints(eventID))
 	return err
 }
 
 // Replay queues an event that has ended.
 func (i *Inbox) Replay(eventID int64) error {
-	defer runtime.KeepAlive(i)
-	var e C.knocker_error
-	return failure(C.knocker_replay(i.handle(), C.int64_t(eventID), &e), &e)
+	_, _, err := i.do(func(k *C.knocker, _ **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.knocker_replay(k, C.int64_t(eventID), e)
+	})
+	return err
 }
 
 // Requeue queues an event that failed or lost its place.
 func (i *Inbox) Requeue(eventID int64) error {
-	defer runtime.KeepAlive(i)
-	var e C.knocker_error
-	return failure(C.knocker_requeue(i.handle(), C.int64_t(eventID), &e), &e)
+	_, _, err := i.do(func(k *C.knocker, _ **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.knocker_requeue(k, C.int64_t(eventID), e)
+	})
+	return err
 }
 
 // ReplayDelivery queues a delivery's event, with that delivery's body.
 func (i *Inbox) ReplayDelivery(deliveryID int64) error {
-	defer runtime.KeepAlive(i)
-	var e C.knocker_error
-	return failure(C.knocker_replay_delivery(i.handle(), C.int64_t(deliveryID), &e), &e)
+	_, _, err := i.do(func(k *C.knocker, _ **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.knocker_replay_delivery(k, C.int64_t(deliveryID), e)
+	})
+	return err
 }
 
 // Pause holds the handling of an endpoint's events; receiving goes on.
 func (i *Inbox) Pause(endpoint string) error {
-	_, err := i.ask(C.ASK_PAUSE, new(packed).texts(endpoint).ints(1))
+	_, err := i.ask(C.ASK_PAUSE, nil, new(packed).texts(endpoint).ints(1))
 	return err
 }
 
 // Resume ends a pause.
 func (i *Inbox) Resume(endpoint string) error {
-	_, err := i.ask(C.ASK_PAUSE, new(packed).texts(endpoint).ints(0))
+	_, err := i.ask(C.ASK_PAUSE, nil, new(packed).texts(endpoint).ints(0))
 	return err
 }
 
 // Why says why an event is where it is.
 func (i *Inbox) Why(eventID int64) (Row, error) {
-	defer runtime.KeepAlive(i)
-	var e C.knocker_error
-	var out *C.knocker_rows
-	code := C.knocker_why(i.handle(), C.int64_t(eventID), &out, &e)
-	rows := copied(out)
-	if err := failure(code, &e); err != nil {
-		return nil, err
-	}
-	return rows[0], nil
+	rows, _, err := i.do(func(k *C.knocker, out **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.knocker_why(k, C.int64_t(eventID), out, e)
+	})
+	return rowOf(rows, err)
 }
 
 // Stats sums up in its first row, and has one for each endpoint after it.
 func (i *Inbox) Stats() ([]Row, error) {
-	defer runtime.KeepAlive(i)
-	var e C.knocker_error
-	var out *C.knocker_rows
-	code := C.knocker_stats(i.handle(), &out, &e)
-	return copied(out), failure(code, &e)
+	rows, _, err := i.do(func(k *C.knocker, out **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.knocker_stats(k, out, e)
+	})
+	return rowsOf(rows, err)
 }
 
 // ReverifyOptions limit Reverify; By has the endpoint, and what differs from its registration.
@@ -153,7 +165,7 @@ func (i *Inbox) Reverify(o ReverifyOptions) ([]Row, error) {
 	if err := o.By.pack(p, 0, ""); err != nil {
 		return nil, err
 	}
-	return i.ask(C.ASK_REVERIFY, p.ints(o.Since, o.AfterID, o.Limit, flag(o.DryRun)))
+	return rowsOf(i.ask(C.ASK_REVERIFY, nil, p.ints(o.Since, o.AfterID, o.Limit, flag(o.DryRun))))
 }
 
 // DiagnoseDelivery says what would make a stored receipt valid.
@@ -166,7 +178,7 @@ func (i *Inbox) DiagnoseDelivery(id int64, by ReceiveParams, others map[string]a
 	if err != nil {
 		return nil, err
 	}
-	return i.ask(C.ASK_DIAGNOSE_DELIVERY, p.texts(text).ints(id))
+	return rowsOf(i.ask(C.ASK_DIAGNOSE_DELIVERY, nil, p.texts(text).ints(id)))
 }
 
 // Diagnose says what would make a request valid: others are further secrets by name.
@@ -179,8 +191,7 @@ func Diagnose(r ReceiveParams, others map[string]any, now time.Time) ([]Row, err
 	if err != nil {
 		return nil, err
 	}
-	rows, _, err := ask(C.ASK_DIAGNOSE, nil, nil, p.texts(text).ints(clockMS(now)))
-	return rows, err
+	return rowsOf(pure(C.ASK_DIAGNOSE, p.texts(text).ints(clockMS(now))))
 }
 
 // Verify judges a request by its Provider, Secrets and ProviderOptions; a zero now is the system's.
@@ -189,11 +200,7 @@ func Verify(r ReceiveParams, now time.Time) (Verdict, error) {
 	if err := r.pack(p, 0, ""); err != nil {
 		return Verdict{}, err
 	}
-	rows, _, err := ask(C.ASK_VERIFY, nil, nil, p.ints(clockMS(now)))
-	if err != nil {
-		return Verdict{}, err
-	}
-	return into[Verdict](rows)[0], nil
+	return first[Verdict](pure(C.ASK_VERIFY, p.ints(clockMS(now))))
 }
 
 // Sign gives the headers with which its provider would send a request.
@@ -202,7 +209,7 @@ func Sign(r ReceiveParams, now time.Time) (map[string]string, error) {
 	if err := r.pack(p, 0, ""); err != nil {
 		return nil, err
 	}
-	rows, _, err := ask(C.ASK_SIGN, nil, nil, p.ints(clockMS(now)))
+	rows, err := rowsOf(pure(C.ASK_SIGN, p.ints(clockMS(now))))
 	headers := map[string]string{}
 	for _, row := range rows {
 		name, _ := row["name"].(string)
@@ -220,11 +227,7 @@ type PruneParams struct {
 
 func (i *Inbox) prune(what C.int32_t, a PruneParams) (Row, error) {
 	statuses, _ := jsonText("statuses", a.Statuses)
-	rows, err := i.ask(what, new(packed).texts(statuses).ints(a.OlderThan, a.Limit, flag(a.DryRun)))
-	if err != nil {
-		return nil, err
-	}
-	return rows[0], nil
+	return rowOf(i.ask(what, nil, new(packed).texts(statuses).ints(a.OlderThan, a.Limit, flag(a.DryRun))))
 }
 
 // PruneEvents removes old events, and gives the counts.
@@ -245,25 +248,26 @@ type RetentionPolicy struct {
 	OrphansLimit      int64
 }
 
-// RunRetention prunes by a policy until ctx is done, and returns nil then.
+// RunRetention prunes by a policy until ctx is done, and returns nil then. Many processes may run it
+// on one file: each interval is pruned once.
 func (i *Inbox) RunRetention(ctx context.Context, policy RetentionPolicy) error {
-	statuses, err := json.Marshal(policy.Statuses)
-	if err != nil {
-		return err
-	}
-	if policy.Statuses == nil {
-		statuses = nil
-	}
+	statuses, _ := jsonText("statuses", policy.Statuses)
 	for {
-		p := new(packed).ints(policy.IntervalS).texts(string(statuses))
+		p := new(packed).ints(policy.IntervalS).texts(statuses)
 		p.ints(policy.EventOlderThanS, policy.EventLimit, policy.OrphansOlderThanS, policy.OrphansLimit)
-		if _, err := i.ask(C.ASK_RETAIN, p); err != nil {
+		row, err := rowOf(i.ask(C.ASK_RETAIN, nil, p))
+		if err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		for next := row["next_at"].(int64); i.now().Unix() < next; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(time.Second): // so often the clock is looked at, for it may be set
+			}
+		}
+		if ctx.Err() != nil {
 			return nil
-		case <-time.After(time.Second):
 		}
 	}
 }

@@ -83,11 +83,12 @@ func (t *Tx) Exec(sql string, args ...any) (Changes, error) {
 		return Changes{}, err
 	}
 	defer t.mu.Unlock()
-	var e C.knocker_error
 	var changes, id C.int64_t
 	text, words := p.pointers()
-	code := C.shim_sql(nil, t.work, text, words, C.int32_t(len(args)), &changes, &id, nil, &e)
-	return Changes{int64(id), int64(changes)}, failure(code, &e)
+	_, _, err = call(func(_ **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.shim_sql(nil, t.work, text, words, C.int32_t(len(args)), &changes, &id, nil, e)
+	})
+	return Changes{int64(id), int64(changes)}, err
 }
 
 // Query runs one statement and returns its rows.
@@ -100,11 +101,11 @@ func (t *Tx) Query(sql string, args ...any) ([]Row, error) {
 		return nil, err
 	}
 	defer t.mu.Unlock()
-	var e C.knocker_error
-	var out *C.knocker_rows
 	text, words := p.pointers()
-	code := C.shim_sql(nil, t.work, text, words, C.int32_t(len(args)), nil, nil, &out, &e)
-	return copied(out), failure(code, &e)
+	rows, _, err := call(func(out **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.shim_sql(nil, t.work, text, words, C.int32_t(len(args)), nil, nil, out, e)
+	})
+	return rowsOf(rows, err)
 }
 
 // Receive is Inbox.Receive as part of the transaction.
@@ -131,8 +132,10 @@ func (t *Tx) Extend(d time.Duration) error {
 		return err
 	}
 	defer t.mu.Unlock()
-	var e C.knocker_error
-	return failure(C.knocker_extend(t.work, C.int64_t(d.Milliseconds()), &e), &e)
+	_, _, err := call(func(_ **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.knocker_extend(t.work, C.int64_t(d.Milliseconds()), e)
+	})
+	return err
 }
 
 type job struct {
@@ -147,8 +150,8 @@ func serves(id string, queues []string, count int) *packed {
 	return new(packed).texts(id, text, "").ints(int64(count), 0)
 }
 
-// call runs a handler. A panic is its failure; Goexit passes through, and returned stays false.
-func call(handler Handler, event Event, tx *Tx) (err error) {
+// handle runs a handler. A panic is its failure; Goexit passes through.
+func handle(handler Handler, event Event, tx *Tx) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v", r)
@@ -161,26 +164,28 @@ func (i *Inbox) run(j job) (recorded bool, err error) {
 	if j.Died {
 		return false, nil
 	}
-	var e C.knocker_error
 	tx := &Tx{inbox: i}
-	code := C.knocker_work_begin(i.handle(), C.int64_t(j.JobID), C.int64_t(j.Claim), &tx.work, &e)
-	if code != 0 {
-		return false, failure(code, &e)
-	}
-	defer func() { C.knocker_work_free(tx.take()) }() // of a handler that never returned
-	var out *C.knocker_rows
-	code = C.knocker_work_event(tx.work, &out, &e)
-	rows := copied(out)
-	if err := failure(code, &e); err != nil {
+	_, done, err := i.do(func(k *C.knocker, _ **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.knocker_work_begin(k, C.int64_t(j.JobID), C.int64_t(j.Claim), &tx.work, e)
+	})
+	if err != nil || done != 0 {
 		return false, err
 	}
-	event := into[Event](rows)[0]
+	defer func() { C.knocker_work_free(tx.take()) }() // of a handler that never returned
+	rows, _, err := call(func(out **C.knocker_rows, e *C.knocker_error) C.int32_t {
+		return C.knocker_work_event(tx.work, out, e)
+	})
+	event, err := first[Event](rows, err)
+	if err != nil {
+		return false, err
+	}
 	end := outcome{kind: noHandler}
 	if handler := i.handler(event); handler != nil {
-		end = ending(call(handler, event, tx))
+		end = ending(handle(handler, event, tx))
 	}
 	p := new(packed).texts(strings.ToValidUTF8(end.reason, "\uFFFD")).ints(end.kind, end.delay.Milliseconds())
-	_, _, err = ask(C.ASK_SETTLE, i.handle(), tx.take(), p)
+	settled, err := i.ask(C.ASK_SETTLE, tx.take(), p)
+	C.knocker_rows_free(settled)
 	if errors.Is(err, ErrLeaseLost) || errors.Is(err, ErrBusy) {
 		return false, nil // it costs this job only, which comes due again
 	}
@@ -207,7 +212,7 @@ func ending(err error) outcome {
 
 // batch claims some jobs and runs them; what it does not begin it gives back.
 func (i *Inbox) batch(id string, queues []string, count int) (claimed int, events []int64, err error) {
-	rows, err := i.ask(C.ASK_CLAIM, serves(id, queues, count))
+	rows, err := i.ask(C.ASK_CLAIM, nil, serves(id, queues, count))
 	jobs := into[job](rows)
 	claimed = len(jobs)
 	defer func() {
@@ -278,7 +283,7 @@ func (i *Inbox) RunWorker(ctx context.Context, workerID string, max int) error {
 	for left > 0 && ctx.Err() == nil {
 		claimed, _, err := i.batch(workerID, nil, least(left, 10))
 		if err == nil && claimed == 0 {
-			_, err = i.ask(C.ASK_WAIT, serves(workerID, nil, 10).ints(1000))
+			_, err = i.ask(C.ASK_WAIT, nil, serves(workerID, nil, 10).ints(1000))
 		}
 		if err != nil {
 			return err
