@@ -2,7 +2,23 @@
 # that is its door of the conformance suite. A language is wired in by these functions and its name in `languages`.
 
 build=${build:-$PWD/build}
-languages="go node bun elixir"
+languages="ruby go node bun elixir"
+
+packages_ruby="g++ swig ruby ruby-dev ruby-minitest ruby-sqlite3 ruby-rack ruby-sinatra puma rubocop sqlite3"
+
+build_ruby() {
+	install_packages $packages_ruby
+	say "building the Ruby extension"
+	quietly build-ruby sh bindings/ruby/build.sh
+}
+
+suite_ruby() {
+	checked ruby-lint sh bindings/ruby/lint.sh
+	checked ruby-test ruby -w bindings/ruby/test/all.rb
+	checked ruby-example sh examples/ruby/check.sh
+}
+
+door_ruby() { exec ruby bindings/ruby/conformance.rb; }
 
 # The module carries the flattened core in git, since `go get` builds nothing; suite_go says when it is not today's.
 build_go() {

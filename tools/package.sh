@@ -58,6 +58,8 @@ package_source() {
 	say "built the C source, and asked it for its version"
 }
 
+package_ruby() { quietly package-ruby sh bindings/ruby/package.sh "$dist" && say "installed both gems, and ran their quick start"; }
+
 package_node() { quietly package-node sh bindings/node/scripts/package.sh "$dist" && say "installed the npm package, prebuilt and from source, and ran its quick start"; }
 
 package_bun() { quietly package-bun sh bindings/bun/scripts/package.sh "$dist" && say "installed the npm package for Bun, and ran its quick start"; }

@@ -377,7 +377,7 @@ typedef struct {
 	knocker_bytes statuses_json;  /* of events: ["handled", "ignored"] */
 	int64_t event_older_than_s;   /* events received longer ago than this; 0: none */
 	int64_t event_limit;          /* at most so many a pass; 0: no limit */
-	int64_t orphans_older_than_s; /* the same, of orphan deliveries */
+	int64_t orphans_older_than_s; /* the same, of orphan deliveries; one of the two is required */
 	int64_t orphans_limit;
 } knocker_retention;
 
