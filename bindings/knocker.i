@@ -3,8 +3,8 @@
  * it refuses to know any rule of the product.
  *
  * This file is the same for every language. What a language adds is its glue.h, found by -I, which
- * defines `glue_object` and the functions named glue_* below; each returns 0 after raising that
- * language's error.
+ * defines `glue_object` and the functions named glue_* that are not here; each returns 0 after
+ * raising that language's error.
  *
  * Seen from the language: a handle and a work are opaque objects; an options struct is a map from
  * its members' names; bytes are text, bytes or nothing; rows are a list of maps; a negative result
@@ -13,10 +13,21 @@
 %module native
 
 %{
+#include <dlfcn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
 #include "knocker.h"
+
+#ifdef __cplusplus
+extern "C"
+#else
+extern
+#endif
+const char *sqlite3_libversion(void);
 
 /* The members of the options structs, which every language fills from a map, by these tables. */
 enum { MEMBER_BYTES, MEMBER_INTEGER };
@@ -80,7 +91,88 @@ static const struct member members_of_knocker_retention[] = {
 #undef B
 #undef I
 
+/* What an opaque object holds. `pointer` is NULL once ended; `users` counts the calls that are
+ * inside, `ending` the one that ends it. The lock of the language guards it. */
+struct glue_box {
+	void *pointer;
+	int64_t users;
+	int ending;
+	int is_work;
+	pid_t pid;
+};
+
+static void glue_box_end(void *pointer, int is_work)
+{
+	if (is_work)
+		knocker_work_free((knocker_work *)pointer);
+	else
+		knocker_close((knocker *)pointer, NULL);
+}
+
+/* Whether the shared object at `path` uses the same SQLite as we do; -1 when it carries one of its
+ * own, out of sight. */
+static int glue_same_sqlite(const char *path)
+{
+	void *library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+	void *theirs = library ? dlsym(library, "sqlite3_libversion") : NULL;
+	const char *(*ours)(void) = sqlite3_libversion;
+	int same = theirs ? memcmp(&theirs, &ours, sizeof theirs) == 0 : -1;
+
+	if (library)
+		dlclose(library);
+	return same;
+}
+
 #include "glue.h"
+
+static struct glue_box *glue_enter(glue_object object)
+{
+	struct glue_box *box = glue_box_of(object);
+
+	if (box == NULL)
+		return NULL;
+	if (box->pointer == NULL || box->ending) {
+		glue_raise(KNOCKER_CLOSED,
+		           box->is_work ? "this tx has ended with its handler" : "the handle is closed");
+		return NULL;
+	}
+	if (box->is_work && box->users > 0) {
+		glue_raise(KNOCKER_INVALID_ARGUMENT, "this tx is in use by another thread");
+		return NULL;
+	}
+	box->users++;
+	return box;
+}
+
+static void glue_leave(struct glue_box *box)
+{
+	if (box)
+		box->users--;
+}
+
+static void glue_leave_alone(struct glue_box *box)
+{
+	if (box)
+		box->ending = 0;
+	glue_leave(box);
+}
+
+/* Enters to end it. A handle's waiters are woken and its other callers awaited; in a forked child
+ * those do not exist. */
+static struct glue_box *glue_enter_alone(glue_object object)
+{
+	struct glue_box *box = glue_enter(object);
+
+	if (box == NULL)
+		return NULL;
+	box->ending = 1;
+	while (box->users > 1 && box->pid == getpid())
+		if (!glue_nap(box)) {
+			glue_leave_alone(box);
+			return NULL;
+		}
+	return box;
+}
 %}
 
 /* In. A handle or a work is entered while a call uses it: no other thread frees it meanwhile. */

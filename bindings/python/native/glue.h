@@ -3,10 +3,6 @@
  * refuses to know what they mean. Everything here runs with the GIL held, which therefore guards
  * the boxes; the calls between run without it.
  */
-#include <dlfcn.h>
-#include <string.h>
-#include <unistd.h>
-
 typedef PyObject *glue_object;
 #define GLUE_NOTHING NULL
 
@@ -250,24 +246,11 @@ static PyObject *glue_rows(knocker_rows *rows)
 
 /* ---- Handles and works ---- */
 
-/* What a capsule holds. `pointer` is NULL once ended; `users` counts the calls that are inside,
- * `ending` the one that ends it. */
-struct glue_box {
-	void *pointer;
-	int64_t users;
-	int ending;
-	int is_work;
-	pid_t pid;
-};
-
 static void glue_box_free(PyObject *capsule)
 {
 	struct glue_box *box = PyCapsule_GetPointer(capsule, NULL);
 
-	if (box->is_work)
-		knocker_work_free(box->pointer);
-	else
-		knocker_close(box->pointer, NULL);
+	glue_box_end(box->pointer, box->is_work);
 	free(box);
 }
 
@@ -286,53 +269,20 @@ static PyObject *glue_box(void *pointer, int is_work)
 	return capsule;
 }
 
-static struct glue_box *glue_enter(PyObject *capsule)
+static struct glue_box *glue_box_of(PyObject *capsule)
 {
-	struct glue_box *box = PyCapsule_GetPointer(capsule, NULL);
-
-	if (box == NULL)
-		return NULL;
-	if (box->pointer == NULL || box->ending) {
-		glue_raise(KNOCKER_CLOSED,
-		           box->is_work ? "this tx has ended with its handler" : "the handle is closed");
-		return NULL;
-	}
-	if (box->is_work && box->users > 0) {
-		glue_raise(KNOCKER_INVALID_ARGUMENT, "this tx is in use by another thread");
-		return NULL;
-	}
-	box->users++;
-	return box;
+	return PyCapsule_GetPointer(capsule, NULL);
 }
 
-static void glue_leave(struct glue_box *box)
+/* Wakes those inside, and lets them run. */
+static int glue_nap(struct glue_box *box)
 {
-	if (box)
-		box->users--;
-}
+	PyThreadState *state = PyEval_SaveThread();
 
-/* Enters to end it. A handle's waiters are woken and its other callers awaited; in a forked child
- * those do not exist. */
-static struct glue_box *glue_enter_alone(PyObject *capsule)
-{
-	struct glue_box *box = glue_enter(capsule);
-
-	if (box == NULL)
-		return NULL;
-	box->ending = 1;
-	while (box->users > 1 && box->pid == getpid()) {
-		Py_BEGIN_ALLOW_THREADS knocker_wake(box->pointer);
-		usleep(500);
-		Py_END_ALLOW_THREADS
-	}
-	return box;
-}
-
-static void glue_leave_alone(struct glue_box *box)
-{
-	if (box)
-		box->ending = 0;
-	glue_leave(box);
+	knocker_wake(box->pointer);
+	usleep(500);
+	PyEval_RestoreThread(state);
+	return 1;
 }
 
 /* ---- What only Python needs ---- */
@@ -341,19 +291,4 @@ static void glue_set_errors(PyObject *classes)
 {
 	Py_INCREF(classes);
 	Py_XSETREF(glue_errors, classes);
-}
-
-/* Whether the shared object at `path` uses the same SQLite as we do; -1 when it carries one of its
- * own, out of sight. */
-static int glue_same_sqlite(const char *path)
-{
-	extern const char *sqlite3_libversion(void);
-	void *library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
-	void *theirs = library ? dlsym(library, "sqlite3_libversion") : NULL;
-	const char *(*ours)(void) = sqlite3_libversion;
-	int same = theirs ? memcmp(&theirs, &ours, sizeof theirs) == 0 : -1;
-
-	if (library)
-		dlclose(library);
-	return same;
 }

@@ -7,15 +7,9 @@
  * call has given back what it held (glue_raise_pending). It is C++ for one thing, a closure
  * (glue_unlocked).
  */
-#include <dlfcn.h>
 #include <ruby.h>
 #include <ruby/encoding.h>
 #include <ruby/thread.h>
-#include <string.h>
-#include <sys/types.h>
-#include <unistd.h>
-
-extern "C" const char *sqlite3_libversion(void);
 
 typedef VALUE glue_object;
 #define GLUE_NOTHING Qundef
@@ -402,22 +396,4 @@ static void glue_init(VALUE module)
 	rb_undef_alloc_func(glue_box_class);
 	rb_gc_register_address(&glue_errors);
 	rb_gc_register_address(&glue_box_class);
-}
-
-/* Whether the shared object at `path` uses the same SQLite as we do. One that carries its own may
- * keep it out of sight. */
-static int32_t glue_same_sqlite(const char *path, int64_t len)
-{
-	char name[4096];
-	void *library = NULL, *theirs = NULL;
-	const char *(*ours)(void) = sqlite3_libversion;
-	int32_t same = 0;
-
-	snprintf(name, sizeof name, "%.*s", (int)len, path);
-	library = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
-	theirs = library ? dlsym(library, "sqlite3_libversion") : NULL;
-	same = theirs && memcmp(&theirs, &ours, sizeof theirs) == 0;
-	if (library)
-		dlclose(library);
-	return same;
 }

@@ -53,8 +53,11 @@ static int32_t set_errors(VALUE classes)
 
 static int32_t same_sqlite(knocker_bytes path, knocker_error *error)
 {
+	char name[4096];
+
 	(void)error;
-	return glue_same_sqlite((const char *)path.data, path.len);
+	snprintf(name, sizeof name, "%.*s", (int)path.len, (const char *)path.data);
+	return glue_same_sqlite(name) == 1;
 }
 
 static int32_t wake(knocker *k, knocker_error *error)
