@@ -14,17 +14,4 @@ for _ in $(seq 100); do
 	kill -0 "$server"
 	sleep 0.1
 done
-build/knocker emulate stripe --to "http://127.0.0.1:$port/webhooks/stripe" --secret-env STRIPE_SECRET \
-	--count 500 --duplicates 10% --forged 5% --seed 7 --check "$folder/payments.db" ||
-	{ cat "$folder/said"; exit 1; }
-# The worker is asynchronous: all events are handled in the end, each once.
-counts() {
-	sqlite3 "$folder/payments.db" "select (select count(*) from payments) || ' of ' || count(*) from knocker_events"
-}
-for _ in $(seq 100); do
-	found=$(counts)
-	[ "${found% of *}" != "${found#* of }" ] || break
-	sleep 0.1
-done
-echo "payments: $found events"
-[ "${found% of *}" = "${found#* of }" ]
+examples/drive.sh "$folder/payments.db" payments "http://127.0.0.1:$port/webhooks/stripe" || { cat "$folder/said"; exit 1; }

@@ -3,7 +3,6 @@
 # its inbox holds. Before: ./run build (for `knocker`).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-knocker=${KNOCKER:-$here/../../build/knocker}
 export STRIPE_SECRET=whsec_example
 room=$(mktemp -d)
 pid=
@@ -15,8 +14,7 @@ for _ in $(seq 100); do
 	test -s "$room/url" && break
 	sleep 0.05
 done
-"$knocker" emulate stripe --to "$(cat "$room/url")" --secret-env STRIPE_SECRET --count 300 \
-	--duplicates 10% --forged 5% --reorder --check "$room/app.db"
+"$here/../drive.sh" "$room/app.db" invoices "$(cat "$room/url")"
 kill -TERM "$pid"
 wait "$pid"
 pid=

@@ -16,18 +16,7 @@ for _ in $(seq 100); do
 	kill -0 "$server"
 	sleep 0.1
 done
-for route in stripe short; do
-	"$root/build/knocker" emulate stripe --to "http://127.0.0.1:$port/webhooks/$route" --secret-env STRIPE_SECRET \
-		--count 500 --duplicates 10% --forged 5% --reorder --check "$INBOX" || { cat "$room/said"; exit 1; }
-done
-# It stops as Puma does, and its worker finishes what it holds. All events are handled in the end.
-for _ in $(seq 100); do
-	queued=$(sqlite3 "$INBOX" "select count(*) from knocker_jobs")
-	[ "$queued" != 0 ] || break
-	sleep 0.1
-done
+"$here/../drive.sh" "$INBOX" payments "http://127.0.0.1:$port/webhooks/stripe" "http://127.0.0.1:$port/webhooks/short" ||
+	{ cat "$room/said"; exit 1; }
 kill -TERM "$server"
 wait "$server" || [ $? = 143 ]
-found=$(sqlite3 "$INBOX" "select (select count(*) from payments) || ' of ' || count(*) from knocker_events where status = 'handled'")
-echo "payments: $found events"
-[ "${found% of *}" = "${found#* of }" ] && [ "${found% of *}" -gt 0 ]

@@ -1,6 +1,6 @@
 /*
- * Handles and works as Ruby's objects, which end once: by a call, or when they are collected. Who is
- * inside of one is knocker.i's. Part of glue.h.
+ * Handles and works as Ruby's objects, which end once: by a call, or when they are collected. It
+ * refuses to know who is inside of one, which knocker.i keeps. Part of glue.h.
  */
 
 /* Ruby frees late (no RUBY_TYPED_FREE_IMMEDIATELY): this may wait for the disk. */
