@@ -301,9 +301,13 @@ bool bytes_is(knocker_bytes a, const char *text)
 	return bytes_equal(a, bytes_of(text));
 }
 
-static char ascii_lower(char c)
+void bytes_lower(knocker_bytes own)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	char *s = (char *)own.data;
+	int64_t i;
+
+	for (i = 0; i < own.len; i++)
+		s[i] = ascii_lower(s[i]);
 }
 
 bool bytes_equal_nocase(knocker_bytes a, knocker_bytes b)

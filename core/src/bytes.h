@@ -55,6 +55,11 @@ bool bytes_given(knocker_bytes b);                  /* not absent */
 bool bytes_equal(knocker_bytes a, knocker_bytes b); /* not in constant time: see crypto.h */
 bool bytes_is(knocker_bytes a, const char *text);
 bool bytes_equal_nocase(knocker_bytes a, knocker_bytes b); /* ASCII case */
+static inline char ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+void bytes_lower(knocker_bytes own); /* in place, in memory that is the caller's */
 bool bytes_starts(knocker_bytes a, const char *prefix);
 knocker_bytes bytes_trim(knocker_bytes b);   /* blanks and tabs at both ends */
 bool bytes_utf8(knocker_bytes b);            /* strict: no surrogates, no overlong forms */

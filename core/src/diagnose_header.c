@@ -9,7 +9,7 @@ static const char *const diagnose_prefixes[] = {"http-", "x-original-", "x-forwa
 
 static char diagnose_fold(char c)
 {
-	return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	return c == '_' ? '-' : ascii_lower(c);
 }
 
 static bool diagnose_begins(knocker_bytes name, knocker_bytes prefix)

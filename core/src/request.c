@@ -126,7 +126,7 @@ bool request_name_begins(knocker_bytes name, knocker_bytes lower_case_prefix)
 	if (name.len < lower_case_prefix.len)
 		return false;
 	for (i = 0; i < lower_case_prefix.len; i++) {
-		char c = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] + 32) : a[i];
+		char c = ascii_lower(a[i]);
 
 		if (c != b[i] && !(rack && c == '_' && b[i] == '-'))
 			return false;

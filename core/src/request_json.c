@@ -18,12 +18,9 @@ static int request_bytes_order(knocker_bytes a, knocker_bytes b, bool nocase)
 	int64_t i;
 
 	for (i = 0; i < a.len && i < b.len; i++) {
-		int c = s[i], d = t[i];
+		uint8_t c = nocase ? (uint8_t)ascii_lower((char)s[i]) : s[i];
+		uint8_t d = nocase ? (uint8_t)ascii_lower((char)t[i]) : t[i];
 
-		if (nocase) {
-			c = c >= 'A' && c <= 'Z' ? c + 32 : c;
-			d = d >= 'A' && d <= 'Z' ? d + 32 : d;
-		}
 		if (c != d)
 			return c - d;
 	}

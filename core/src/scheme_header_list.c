@@ -16,20 +16,12 @@ static bool listed_refuse(scheme_reading *r, const char *says, knocker_bytes nam
 /* The one value of the header; an empty one is one. */
 static bool listed_value(scheme_reading *r, knocker_bytes listed, knocker_bytes *out, bool *good)
 {
-	knocker_bytes name, value, lower;
+	knocker_bytes name, value, lower = scheme_lower(r, listed);
 	size_t at = 0;
-	int64_t i;
 	bool found = false;
 
-	if (!arena_copy(r->arena, listed, &lower)) {
-		r->no_memory = true;
+	if (r->no_memory)
 		return *good = false;
-	}
-	for (i = 0; i < lower.len; i++) {
-		char *c = (char *)lower.data + i;
-
-		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-	}
 	while (request_header_next(r->request->headers, &at, &name, &value)) {
 		if (!request_name_is(name, lower))
 			continue;
@@ -137,12 +129,7 @@ static void listed_names(scheme_reading *r, const scheme_header_list *rules, buf
 		if (listed_is_made(r, name))
 			continue;
 		buffer_add(b, rules->items.data, b->len > 0 ? 1 : 0);
-		for (i = 0; i < (size_t)name.len; i++) {
-			char c = ((const char *)name.data)[i];
-
-			c = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-			buffer_add(b, &c, 1);
-		}
+		buffer_bytes(b, scheme_lower(r, name));
 	}
 }
 

@@ -6,18 +6,14 @@
 /* A header's name in lower case. */
 static int32_t header_list_name(scheme_parser *p, const json *value, knocker_bytes *out)
 {
-	int64_t i;
 	int32_t rc;
 
 	if (json_kind(value) != JSON_TEXT || !request_name_valid(json_text(value)))
 		return fail(p->error, KNOCKER_INVALID_ARGUMENT,
 		            "scheme: 'header_list.require' holds what is no header's name");
 	rc = scheme_copy(p, json_text(value), out);
-	for (i = 0; rc == 0 && i < out->len; i++) {
-		char *c = (char *)out->data + i;
-
-		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-	}
+	if (rc == 0)
+		bytes_lower(*out);
 	return rc;
 }
 

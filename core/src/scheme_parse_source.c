@@ -79,8 +79,7 @@ static int32_t parse_header(scheme_parser *p, const char *what, scheme_source *o
 		}
 		if (!request_name_char(s[i]))
 			return parse_wrong(p, what, "has no header's name:", out->word);
-		if (s[i] >= 'A' && s[i] <= 'Z')
-			s[i] = (char)(s[i] + 32);
+		s[i] = ascii_lower(s[i]);
 	}
 	return out->kind == SOURCE_HEADERS
 	           ? 0

@@ -83,6 +83,8 @@ void scheme_refuse(scheme_reading *r, refusal rank, const char *format, ...)
 const char *scheme_shown(scheme_reading *r, knocker_bytes text); /* for messages: cut, printable */
 void scheme_headers_read(scheme_reading *r);                     /* fills headers */
 knocker_bytes scheme_name_text(scheme_reading *r, scheme_name name);
+knocker_bytes scheme_lower(scheme_reading *r,
+                           knocker_bytes text); /* a copy; the text where there is no memory */
 knocker_bytes scheme_header_name(scheme_reading *r, scheme_name name); /* the same in lower case */
 scheme_text scheme_source_read(scheme_reading *r, const scheme_source *source);
 /* The first that has a text. Ambiguous: verification must refuse. */

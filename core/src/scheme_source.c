@@ -83,24 +83,24 @@ static void scheme_header_note(scheme_text *slot, knocker_bytes value)
 		slot->ambiguous = true;
 }
 
-/* A header's name as request_name_is wants it; an option has it in any case. */
-knocker_bytes scheme_header_name(scheme_reading *r, scheme_name name)
+knocker_bytes scheme_lower(scheme_reading *r, knocker_bytes text)
 {
-	knocker_bytes text = scheme_name_text(r, name), lower;
-	int64_t i;
+	knocker_bytes lower;
 
-	if (!name.has_option)
-		return text;
 	if (!arena_copy(r->arena, text, &lower)) {
 		r->no_memory = true;
 		return text;
 	}
-	for (i = 0; i < lower.len; i++) {
-		char *c = (char *)lower.data + i;
-
-		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-	}
+	bytes_lower(lower);
 	return lower;
+}
+
+/* A header's name as request_name_is wants it; an option has it in any case. */
+knocker_bytes scheme_header_name(scheme_reading *r, scheme_name name)
+{
+	knocker_bytes text = scheme_name_text(r, name);
+
+	return name.has_option ? scheme_lower(r, text) : text;
 }
 
 void scheme_headers_read(scheme_reading *r)
