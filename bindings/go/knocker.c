@@ -86,6 +86,11 @@ KNOCKER_PRIVATE bool bytes_given(knocker_bytes b);                  /* not absen
 KNOCKER_PRIVATE bool bytes_equal(knocker_bytes a, knocker_bytes b); /* not in constant time: see crypto.h */
 KNOCKER_PRIVATE bool bytes_is(knocker_bytes a, const char *text);
 KNOCKER_PRIVATE bool bytes_equal_nocase(knocker_bytes a, knocker_bytes b); /* ASCII case */
+static inline char ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+KNOCKER_PRIVATE void bytes_lower(knocker_bytes own); /* in place, in memory that is the caller's */
 KNOCKER_PRIVATE bool bytes_starts(knocker_bytes a, const char *prefix);
 KNOCKER_PRIVATE knocker_bytes bytes_trim(knocker_bytes b);   /* blanks and tabs at both ends */
 KNOCKER_PRIVATE bool bytes_utf8(knocker_bytes b);            /* strict: no surrogates, no overlong forms */
@@ -639,9 +644,13 @@ bool bytes_is(knocker_bytes a, const char *text)
 	return bytes_equal(a, bytes_of(text));
 }
 
-static char ascii_lower(char c)
+void bytes_lower(knocker_bytes own)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	char *s = (char *)own.data;
+	int64_t i;
+
+	for (i = 0; i < own.len; i++)
+		s[i] = ascii_lower(s[i]);
 }
 
 bool bytes_equal_nocase(knocker_bytes a, knocker_bytes b)
@@ -5460,6 +5469,8 @@ KNOCKER_PRIVATE void scheme_refuse(scheme_reading *r, refusal rank, const char *
 KNOCKER_PRIVATE const char *scheme_shown(scheme_reading *r, knocker_bytes text); /* for messages: cut, printable */
 KNOCKER_PRIVATE void scheme_headers_read(scheme_reading *r);                     /* fills headers */
 KNOCKER_PRIVATE knocker_bytes scheme_name_text(scheme_reading *r, scheme_name name);
+KNOCKER_PRIVATE knocker_bytes scheme_lower(scheme_reading *r,
+                           knocker_bytes text); /* a copy; the text where there is no memory */
 KNOCKER_PRIVATE knocker_bytes scheme_header_name(scheme_reading *r, scheme_name name); /* the same in lower case */
 KNOCKER_PRIVATE scheme_text scheme_source_read(scheme_reading *r, const scheme_source *source);
 /* The first that has a text. Ambiguous: verification must refuse. */
@@ -5680,7 +5691,7 @@ bool request_name_begins(knocker_bytes name, knocker_bytes lower_case_prefix)
 	if (name.len < lower_case_prefix.len)
 		return false;
 	for (i = 0; i < lower_case_prefix.len; i++) {
-		char c = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] + 32) : a[i];
+		char c = ascii_lower(a[i]);
 
 		if (c != b[i] && !(rack && c == '_' && b[i] == '-'))
 			return false;
@@ -5828,12 +5839,9 @@ static int request_bytes_order(knocker_bytes a, knocker_bytes b, bool nocase)
 	int64_t i;
 
 	for (i = 0; i < a.len && i < b.len; i++) {
-		int c = s[i], d = t[i];
+		uint8_t c = nocase ? (uint8_t)ascii_lower((char)s[i]) : s[i];
+		uint8_t d = nocase ? (uint8_t)ascii_lower((char)t[i]) : t[i];
 
-		if (nocase) {
-			c = c >= 'A' && c <= 'Z' ? c + 32 : c;
-			d = d >= 'A' && d <= 'Z' ? d + 32 : d;
-		}
 		if (c != d)
 			return c - d;
 	}
@@ -8704,20 +8712,12 @@ static bool listed_refuse(scheme_reading *r, const char *says, knocker_bytes nam
 /* The one value of the header; an empty one is one. */
 static bool listed_value(scheme_reading *r, knocker_bytes listed, knocker_bytes *out, bool *good)
 {
-	knocker_bytes name, value, lower;
+	knocker_bytes name, value, lower = scheme_lower(r, listed);
 	size_t at = 0;
-	int64_t i;
 	bool found = false;
 
-	if (!arena_copy(r->arena, listed, &lower)) {
-		r->no_memory = true;
+	if (r->no_memory)
 		return *good = false;
-	}
-	for (i = 0; i < lower.len; i++) {
-		char *c = (char *)lower.data + i;
-
-		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-	}
 	while (request_header_next(r->request->headers, &at, &name, &value)) {
 		if (!request_name_is(name, lower))
 			continue;
@@ -8825,12 +8825,7 @@ static void listed_names(scheme_reading *r, const scheme_header_list *rules, buf
 		if (listed_is_made(r, name))
 			continue;
 		buffer_add(b, rules->items.data, b->len > 0 ? 1 : 0);
-		for (i = 0; i < (size_t)name.len; i++) {
-			char c = ((const char *)name.data)[i];
-
-			c = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-			buffer_add(b, &c, 1);
-		}
+		buffer_bytes(b, scheme_lower(r, name));
 	}
 }
 
@@ -10444,18 +10439,14 @@ int32_t scheme_parse_handshakes(scheme_parser *p, const json *list)
 /* A header's name in lower case. */
 static int32_t header_list_name(scheme_parser *p, const json *value, knocker_bytes *out)
 {
-	int64_t i;
 	int32_t rc;
 
 	if (json_kind(value) != JSON_TEXT || !request_name_valid(json_text(value)))
 		return fail(p->error, KNOCKER_INVALID_ARGUMENT,
 		            "scheme: 'header_list.require' holds what is no header's name");
 	rc = scheme_copy(p, json_text(value), out);
-	for (i = 0; rc == 0 && i < out->len; i++) {
-		char *c = (char *)out->data + i;
-
-		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-	}
+	if (rc == 0)
+		bytes_lower(*out);
 	return rc;
 }
 
@@ -10759,8 +10750,7 @@ static int32_t parse_header(scheme_parser *p, const char *what, scheme_source *o
 		}
 		if (!request_name_char(s[i]))
 			return parse_wrong(p, what, "has no header's name:", out->word);
-		if (s[i] >= 'A' && s[i] <= 'Z')
-			s[i] = (char)(s[i] + 32);
+		s[i] = ascii_lower(s[i]);
 	}
 	return out->kind == SOURCE_HEADERS
 	           ? 0
@@ -12787,24 +12777,24 @@ static void scheme_header_note(scheme_text *slot, knocker_bytes value)
 		slot->ambiguous = true;
 }
 
-/* A header's name as request_name_is wants it; an option has it in any case. */
-knocker_bytes scheme_header_name(scheme_reading *r, scheme_name name)
+knocker_bytes scheme_lower(scheme_reading *r, knocker_bytes text)
 {
-	knocker_bytes text = scheme_name_text(r, name), lower;
-	int64_t i;
+	knocker_bytes lower;
 
-	if (!name.has_option)
-		return text;
 	if (!arena_copy(r->arena, text, &lower)) {
 		r->no_memory = true;
 		return text;
 	}
-	for (i = 0; i < lower.len; i++) {
-		char *c = (char *)lower.data + i;
-
-		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-	}
+	bytes_lower(lower);
 	return lower;
+}
+
+/* A header's name as request_name_is wants it; an option has it in any case. */
+knocker_bytes scheme_header_name(scheme_reading *r, scheme_name name)
+{
+	knocker_bytes text = scheme_name_text(r, name);
+
+	return name.has_option ? scheme_lower(r, text) : text;
 }
 
 void scheme_headers_read(scheme_reading *r)
@@ -15992,7 +15982,7 @@ static const char *const diagnose_prefixes[] = {"http-", "x-original-", "x-forwa
 
 static char diagnose_fold(char c)
 {
-	return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	return c == '_' ? '-' : ascii_lower(c);
 }
 
 static bool diagnose_begins(knocker_bytes name, knocker_bytes prefix)
