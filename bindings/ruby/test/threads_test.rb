@@ -116,8 +116,10 @@ class ThreadsTest < KnockerTest
     assert_equal "RuntimeError: out of on_dead", database.worker_states.first["last_error"]
   end
 
+  # Who was started in the background ignores SIGINT, and so do its children until they say otherwise.
   WORKER = <<~RUBY
     require "knocker_sqlite"
+    trap("INT", "DEFAULT")
     inbox = KnockerSqlite::Database.open(ARGV[0])
     inbox.add_endpoint(name: "plain")
     inbox.register_handler("plain") { |_, _| nil }
@@ -136,6 +138,8 @@ class ThreadsTest < KnockerTest
       sleep 0.2
       Process.kill(signal, worker.pid)
       Timeout.timeout(5) { worker.read }
+    ensure
+      Process.kill("KILL", worker.pid) # it has ended, or this would wait for it
     end
   end
 
@@ -150,6 +154,7 @@ class ThreadsTest < KnockerTest
   def test_a_process_that_rescues_its_interrupt_goes_on
     out, ended = run_ruby(<<~RUBY, @path)
       require "knocker_sqlite"
+      trap("INT", "DEFAULT")
       inbox = KnockerSqlite::Database.open(ARGV[0])
       inbox.add_endpoint(name: "plain")
       3.times do
